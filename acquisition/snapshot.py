@@ -1,0 +1,91 @@
+"""What a session shows of itself: results frame by frame, and its health."""
+
+from dataclasses import dataclass
+
+from isactrack.detections import Detections
+from isactrack.errors import IsacError
+from isactrack.processing.spectra import RangeDopplerMap
+from isactrack.source import Source
+from isactrack.tracks import Track
+from isactrack.truth import Truth
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Snapshot:
+    """Everything the pipeline made of one coherent interval.
+
+    Attributes
+    ----------
+    index
+        Position in the stream of results, from 0.
+    frame_counter
+        Device counter of the interval's last frame.
+    time_s
+        Device time of the centre of the interval.
+    complete
+        Whether every byte of it arrived.
+    spectrum, detections, tracks
+        The range-Doppler map, the detections and the tracks after the step.
+    truth
+        Where the targets really are, for a simulation.
+    """
+
+    index: int
+    frame_counter: int
+    time_s: float
+    complete: bool
+    spectrum: RangeDopplerMap
+    detections: Detections
+    tracks: tuple[Track, ...]
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Counters and rates of a running session.
+
+    Attributes
+    ----------
+    url, model, source, origin
+        The device.
+    running
+        Whether frames are being taken.
+    elapsed_s
+        Time since the start.
+    frames, frame_rate_hz, nominal_rate_hz
+        Frames taken, their rate over the last seconds and the rate that the profile asks for.
+    incomplete_frames, missing_frames, lost_bytes, lost_share
+        Loss, and lost bytes over all bytes that should have come (0 to 1).
+    recorded_frames, recorded_bytes, recorder_queue, recording_path, disk_free_bytes
+        State of the recorder; zeros and None without one.
+    pipeline_skipped, viewer_skipped
+        Frames that the pipeline, and snapshots that viewers, skipped to keep up.
+    latency_p50_ms, latency_p99_ms
+        From a frame's first byte on the host to its tracks, over the last 100 frames.
+    error
+        What ended the session, None if nothing did.
+    """
+
+    url: str
+    model: str
+    source: Source
+    origin: Source
+    running: bool = False
+    elapsed_s: float = 0.0
+    frames: int = 0
+    frame_rate_hz: float = 0.0
+    nominal_rate_hz: float = 0.0
+    incomplete_frames: int = 0
+    missing_frames: int = 0
+    lost_bytes: int = 0
+    lost_share: float = 0.0
+    recorded_frames: int = 0
+    recorded_bytes: int = 0
+    recorder_queue: int = 0
+    recording_path: str | None = None
+    disk_free_bytes: int | None = None
+    pipeline_skipped: int = 0
+    viewer_skipped: int = 0
+    latency_p50_ms: float = 0.0
+    latency_p99_ms: float = 0.0
+    error: IsacError | None = None

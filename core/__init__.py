@@ -1,0 +1,48 @@
+"""From a radar on the bench to named tracks on the screen and in a file.
+
+The words everybody speaks. A device (`isactrack.drivers`) yields frames, a chain (`isactrack.processing`) turns a frame
+into detections, a tracker (`isactrack.tracking`) turns detections into tracks, and everything that passes can be
+recorded (`isactrack.recordings`), replayed and watched (`isactrack.gui`).
+"""
+
+from isactrack.detections import Detections
+from isactrack.errors import (
+    CaptureLossError,
+    ConfigError,
+    DeviceError,
+    DeviceNotFoundError,
+    DeviceStateError,
+    DeviceTimeoutError,
+    IsacError,
+    ProtocolError,
+    RecordingError,
+)
+from isactrack.fmcw import FmcwSensor, IqOrder
+from isactrack.frame import Frame
+from isactrack.geometry import Pose
+from isactrack.source import Source
+from isactrack.tracks import Track, TrackStatus
+from isactrack.truth import Truth
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CaptureLossError",
+    "ConfigError",
+    "Detections",
+    "DeviceError",
+    "DeviceNotFoundError",
+    "DeviceStateError",
+    "DeviceTimeoutError",
+    "FmcwSensor",
+    "Frame",
+    "IqOrder",
+    "IsacError",
+    "Pose",
+    "ProtocolError",
+    "RecordingError",
+    "Source",
+    "Track",
+    "TrackStatus",
+    "Truth",
+]

@@ -1,0 +1,17 @@
+"""Physical constants and decibel arithmetic."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SPEED_OF_LIGHT_MPS = 299_792_458.0
+NS_PER_S = 1_000_000_000
+
+
+def power_to_db(power: ArrayLike, floor: float = 1e-30) -> NDArray[np.float64]:
+    """Return ``10 log10(power)``, with everything below `floor` held at the floor instead of minus infinity."""
+    return 10.0 * np.log10(np.maximum(np.asarray(power, dtype=np.float64), floor))
+
+
+def db_to_power(level_db: ArrayLike) -> NDArray[np.float64]:
+    """Return the power ratio of a level in dB."""
+    return np.asarray(np.power(10.0, np.asarray(level_db, dtype=np.float64) / 10.0))
