@@ -207,7 +207,7 @@ class FmcwSensor:
     @property
     def range_axis_m(self) -> FloatArray:
         """Ranges (samples_per_chirp,) of the bins of a range FFT of the natural length."""
-        return np.arange(self.samples_per_chirp) * self.range_resolution_m
+        return np.asarray(np.arange(self.samples_per_chirp) * self.range_resolution_m, dtype=np.float64)
 
     @property
     def velocity_axis_mps(self) -> FloatArray:
