@@ -25,7 +25,8 @@ class Frame:
     device_time_s
         Start of the frame on the device's clock, seconds since it was started.
     host_monotonic_ns, host_utc_ns
-        Arrival of the frame's first byte on the host's monotonic clock and in UTC since 1970-01-01, nanoseconds.
+        Arrival of the frame's first byte on the host's monotonic clock and in UTC since 1970-01-01, nanoseconds; UTC is
+        0 where nobody noted it.
     """
 
     samples: NDArray[np.int16]

@@ -1,0 +1,391 @@
+"""Profiles of TI's mmw demo: the lines of a ``.cfg`` file, and the sensor that the device makes of them.
+
+The firmware turns physical units into register codes with C casts, so they are cut, not rounded: a slope of 8.012
+MHz/us becomes code 165 and runs at 7.966 MHz/us. `parse_profile` returns what really runs.
+"""
+
+import difflib
+import math
+from dataclasses import dataclass
+from importlib import resources
+
+from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor, IqOrder
+
+FREQUENCY_LSB_HZ = 3.6e9 / 2**26
+"""One code of the start frequency of a 77 GHz device (mmWave radar interface control document, profile config)."""
+SLOPE_LSB_HZ_PER_S = 3.6e9 * 900.0 / 2**26 * 1e6
+"""One code of the frequency slope, 48.28 kHz/us."""
+TIME_LSB_S = 10e-9
+FRAME_LSB_S = 5e-9
+
+ADC_BUFFER_BYTES = 16 * 1024
+L3_BYTES = 768 * 1024
+"""Radar cube memory of the AWR1642 (data sheet SWRS203, L3 shared memory)."""
+DEFAULT_LINK_BPS = 325e6
+"""Net rate of the DCA1000 at its default packet delay of 25 us (user guide SPRUIJ4A)."""
+
+ARGUMENT_COUNTS: dict[str, tuple[int, ...]] = {
+    "sensorStop": (0,),
+    "sensorStart": (0, 1),
+    "flushCfg": (0,),
+    "version": (0,),
+    "queryDemoStatus": (0,),
+    "dfeDataOutputMode": (1,),
+    "channelCfg": (3,),
+    "adcCfg": (2,),
+    "adcbufCfg": (5,),
+    "profileCfg": (14,),
+    "chirpCfg": (8,),
+    "frameCfg": (7,),
+    "lowPower": (2,),
+    "guiMonitor": (7,),
+    "cfarCfg": (8, 9),
+    "peakGrouping": (6,),
+    "multiObjBeamForming": (3,),
+    "calibDcRangeSig": (5,),
+    "clutterRemoval": (2,),
+    "extendedMaxVelocity": (2,),
+    "bpmCfg": (4,),
+    "nearFieldCfg": (4,),
+    "compRangeBiasAndRxChanPhase": (9, 17, 25),
+    "measureRangeBiasAndRxChanPhase": (3,),
+    "CQRxSatMonitor": (5,),
+    "CQSigImgMonitor": (3,),
+    "analogMonitor": (2,),
+    "aoaFovCfg": (5,),
+    "cfarFovCfg": (4,),
+    "calibData": (3,),
+    "lvdsStreamCfg": (4,),
+    "configDataPort": (2,),
+}
+"""Commands of the demo and how many arguments each takes; several where SDKs or devices differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCommand:
+    """One command of a profile: its line in the file (from 1), its name and its arguments."""
+
+    line: int
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The command as it is sent."""
+        return " ".join((self.name, *self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCheck:
+    """A physical limit that a profile keeps or breaks.
+
+    Attributes
+    ----------
+    name
+        What is checked.
+    passed
+        Whether it holds; None if the profile does not tell.
+    detail
+        One sentence with the numbers.
+    """
+
+    name: str
+    passed: bool | None
+    detail: str
+
+
+def default_profile() -> str:
+    """Return the text of the default profile: Table I of mnomp-spa-kf on one transmitter and four receivers."""
+    return resources.files("isactrack.drivers.awr1642").joinpath("default_profile.cfg").read_text(encoding="utf-8")
+
+
+def profile_commands(text: str) -> list[ProfileCommand]:
+    """Split a profile into commands; comments (``%``) and empty lines are passed over.
+
+    Raises
+    ------
+    ConfigError
+        If a line is no command of the demo or has a wrong number of arguments; it names the line.
+    """
+    commands = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith("%"):
+            continue
+        command = ProfileCommand(number, words[0], tuple(words[1:]))
+        _check_shape(command)
+        commands.append(command)
+    return commands
+
+
+def parse_profile(text: str, *, enforce_limits: bool = True) -> FmcwSensor:
+    """Return the sensor that the device really runs when it is given a profile.
+
+    Parameters
+    ----------
+    text
+        Text of a ``.cfg`` file.
+    enforce_limits
+        Whether to refuse what an AWR1642 cannot run; a capture of another device of the family was run all the same.
+
+    Raises
+    ------
+    ConfigError
+        If the profile is incomplete, contradicts itself or breaks a limit of the device; it names the line.
+    """
+    sensor = _sensor(_Fields(profile_commands(text)))
+    for check in _limit_checks(sensor):
+        if enforce_limits and check.passed is False:
+            raise ConfigError(f"the profile breaks a limit of the AWR1642: {check.detail}", _LIMIT_HINT)
+    return sensor
+
+
+def check_profile(text: str) -> list[ProfileCheck]:
+    """Return every check of a profile, its syntax first; never raises."""
+    try:
+        commands = profile_commands(text)
+    except ConfigError as error:
+        return [ProfileCheck("syntax", False, str(error))]
+    checks = [ProfileCheck("syntax", True, f"{len(commands)} commands, all known, with the right number of arguments")]
+    try:
+        sensor = _sensor(_Fields(commands))
+    except ConfigError as error:
+        return [*checks, ProfileCheck("consistency", False, str(error))]
+    checks.append(ProfileCheck("consistency", True, "the commands describe one raw capture"))
+    return [*checks, *_limit_checks(sensor)]
+
+
+def frames_in_profile(text: str) -> int | None:
+    """Return how many frames the device sends after sensorStart, None if it never stops."""
+    frames = _Fields(profile_commands(text)).integer("frameCfg", 3)
+    return frames or None
+
+
+_LIMIT_HINT = "`isactrack validate PROFILE` shows every limit with its numbers"
+
+
+def _check_shape(command: ProfileCommand) -> None:
+    counts = ARGUMENT_COUNTS.get(command.name)
+    if counts is None:
+        close = difflib.get_close_matches(command.name, ARGUMENT_COUNTS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "it is no command of TI's mmw demo; comment it out with %"
+        raise ConfigError(f"line {command.line} of the profile: unknown command {command.name!r}", hint)
+    if len(command.arguments) not in counts:
+        raise ConfigError(
+            f"line {command.line} of the profile: {command.name} takes {' or '.join(map(str, counts))} arguments, "
+            f"not {len(command.arguments)}",
+            "the profile may be for another SDK; compare the line with the SDK's user guide",
+        )
+
+
+class _Fields:
+    """Typed access to the arguments of a profile's commands."""
+
+    def __init__(self, commands: list[ProfileCommand]) -> None:
+        self._commands = commands
+
+    def all(self, name: str) -> list[ProfileCommand]:
+        return [command for command in self._commands if command.name == name]
+
+    def last(self, name: str) -> ProfileCommand:
+        found = self.all(name)
+        if not found:
+            raise ConfigError(f"the profile has no {name}", f"add a {name} line; a capture needs it")
+        return found[-1]
+
+    def integer(self, name: str, index: int) -> int:
+        return _integer(self.last(name), index)
+
+    def number(self, name: str, index: int) -> float:
+        return _number(self.last(name), index)
+
+
+def _integer(command: ProfileCommand, index: int) -> int:
+    try:
+        return int(command.arguments[index])
+    except ValueError:
+        raise _bad_value(command, index, "is not a whole number") from None
+
+
+def _number(command: ProfileCommand, index: int) -> float:
+    try:
+        value = float(command.arguments[index])
+    except ValueError:
+        raise _bad_value(command, index, "is not a number") from None
+    if not math.isfinite(value):
+        raise _bad_value(command, index, "is not finite")
+    return value
+
+
+def _bad_value(command: ProfileCommand, index: int, fault: str, hint: str = "correct the line") -> ConfigError:
+    return ConfigError(
+        f"line {command.line} of the profile: argument {index + 1} of {command.name}, "
+        f"{command.arguments[index]!r}, {fault}",
+        hint,
+    )
+
+
+def _sensor(fields: _Fields) -> FmcwSensor:
+    """Follow the commands as the firmware does."""
+    _check_raw_capture(fields)
+    profile = fields.last("profileCfg")
+    period_s = _register(fields.number("frameCfg", 4) * 1e-3, FRAME_LSB_S)
+    return FmcwSensor(
+        model="AWR1642",
+        start_frequency_hz=_register(_number(profile, 1) * 1e9, FREQUENCY_LSB_HZ),
+        idle_time_s=_register(_number(profile, 2) * 1e-6, TIME_LSB_S),
+        adc_start_s=_register(_number(profile, 3) * 1e-6, TIME_LSB_S),
+        ramp_end_s=_register(_number(profile, 4) * 1e-6, TIME_LSB_S),
+        slope_hz_per_s=_register(_number(profile, 7) * 1e12, SLOPE_LSB_HZ_PER_S),
+        samples_per_chirp=_integer(profile, 9),
+        sample_rate_hz=_integer(profile, 10) * 1e3,
+        rx_gain_db=_number(profile, 13),
+        loops_per_frame=fields.integer("frameCfg", 2),
+        frame_period_s=period_s,
+        tx_positions=tuple(_tx_position(mask) for mask in _chirp_masks(fields)),
+        rx_positions=_rx_positions(fields),
+        iq_order=IqOrder.QQII if fields.integer("adcbufCfg", 2) == 1 else IqOrder.IIQQ,
+    )
+
+
+def _register(value: float, lsb: float) -> float:
+    """Cut a value to its register as the firmware's cast does; the tiny part forgives binary fractions."""
+    return math.trunc(value / lsb + 1e-6) * lsb
+
+
+def _check_raw_capture(fields: _Fields) -> None:
+    """Refuse what cannot become frames of raw samples on the LVDS lanes."""
+    wanted = {
+        ("dfeDataOutputMode", 0): (1, "only frame mode (1) is captured"),
+        ("adcCfg", 0): (2, "raw capture needs 16-bit samples (2)"),
+        ("adcbufCfg", 3): (1, "the DCA1000 path carries non-interleaved receivers (1)"),
+        ("lvdsStreamCfg", 1): (0, "headers on the LVDS lanes are not supported (0)"),
+        ("lvdsStreamCfg", 2): (1, "without ADC data on the LVDS lanes (1) nothing reaches the DCA1000"),
+    }
+    for (name, index), (value, reason) in wanted.items():
+        if fields.integer(name, index) != value:
+            raise _bad_value(fields.last(name), index, "does not give a raw capture", reason)
+    if fields.integer("adcCfg", 1) not in (1, 2):
+        raise _bad_value(fields.last("adcCfg"), 1, "is not complex", "use 1 (complex 1x) or 2 (complex 2x)")
+    if len(fields.all("profileCfg")) > 1:
+        raise ConfigError(
+            "the profile has several profileCfg lines", "frames of one waveform can be captured: keep one"
+        )
+
+
+def _chirp_masks(fields: _Fields) -> list[int]:
+    """Return the transmitter mask of each chirp that frameCfg repeats."""
+    masks: dict[int, int] = {}
+    for chirp in fields.all("chirpCfg"):
+        first, last = _integer(chirp, 0), _integer(chirp, 1)
+        if not 0 <= first <= last < 512:
+            raise _bad_value(chirp, 1, "ends a chirp range that is not within 0..511")
+        masks.update(dict.fromkeys(range(first, last + 1), _integer(chirp, 7)))
+    frame = fields.last("frameCfg")
+    first, last = _integer(frame, 0), _integer(frame, 1)
+    missing = [index for index in range(first, last + 1) if index not in masks]
+    if missing or last < first:
+        raise ConfigError(
+            f"line {frame.line} of the profile: frameCfg repeats chirps {first} to {last}, "
+            f"but chirpCfg defines {sorted(masks) or 'none'}",
+            "define every chirp of the frame with chirpCfg",
+        )
+    used = [masks[index] for index in range(first, last + 1)]
+    enabled = fields.integer("channelCfg", 1)
+    for mask in used:
+        if mask == 0 or mask & ~enabled:
+            raise ConfigError(
+                f"a chirp uses transmitters {mask:#b}, channelCfg enables {enabled:#b}",
+                "every chirp needs at least one transmitter that channelCfg enables",
+            )
+    if len(set(used)) == 1:
+        # The same transmitters in every chirp are one (virtual) transmitter fired in each.
+        if len(used) > 1:
+            raise ConfigError(
+                f"frameCfg repeats {len(used)} equal chirps", "repeat one chirp and raise the number of loops instead"
+            )
+    elif any(mask.bit_count() != 1 for mask in used):
+        raise ConfigError("the chirps mix single and joint transmitters", "use one transmitter a chirp for TDM-MIMO")
+    return used
+
+
+def _tx_position(mask: int) -> float:
+    """Return the place of a transmitter on the AWR1642BOOST, 2 wavelengths apart; joint ones act at their middle."""
+    bits = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+    if len(bits) == 1 and bits[0] == 2:
+        return 2.0  # the azimuth pair of a three-transmitter xWR1843 is TX1 and TX3
+    return 2.0 * sum(bits) / len(bits)
+
+
+def _rx_positions(fields: _Fields) -> tuple[float, ...]:
+    mask = fields.integer("channelCfg", 0)
+    if not 0 < mask < 16:
+        raise _bad_value(fields.last("channelCfg"), 0, "enables no receiver of the four", "use 15 for all")
+    return tuple(0.5 * bit for bit in range(4) if mask >> bit & 1)
+
+
+def _limit_checks(sensor: FmcwSensor) -> list[ProfileCheck]:
+    """Return the limits of the AWR1642 with the numbers of this sensor."""
+    us = 1e6
+    window_end_s = sensor.adc_start_s + sensor.samples_per_chirp / sensor.sample_rate_hz
+    sweep_hz = sensor.slope_hz_per_s * sensor.ramp_end_s
+    top_hz = sensor.start_frequency_hz + sweep_hz
+    chirps = sensor.loops_per_frame * sensor.n_tx
+    busy_s = chirps * sensor.chirp_interval_s
+    duty = chirps * sensor.ramp_end_s / sensor.frame_period_s
+    max_samples = ADC_BUFFER_BYTES // (4 * sensor.n_rx)
+    cube_bytes = sensor.frame_bytes
+    return [
+        ProfileCheck(
+            "ADC window",
+            window_end_s <= sensor.ramp_end_s + 1e-12,
+            f"sampling ends at {window_end_s * us:.2f} us, the ramp at {sensor.ramp_end_s * us:.2f} us",
+        ),
+        ProfileCheck(
+            "samples",
+            64 <= sensor.samples_per_chirp <= max_samples and sensor.samples_per_chirp % 4 == 0,
+            f"{sensor.samples_per_chirp} samples a chirp; 64 to {max_samples} in steps of 4 fit the ADC buffer",
+        ),
+        ProfileCheck(
+            "sample rate",
+            2e6 <= sensor.sample_rate_hz <= 12.5e6,
+            f"{sensor.sample_rate_hz / 1e6:g} MHz; the AWR1642 samples at 2 to 12.5 MHz",
+        ),
+        ProfileCheck(
+            "band",
+            sensor.start_frequency_hz >= 76e9 - 1e6 and top_hz <= 81e9 and sweep_hz <= 4e9,
+            f"the ramp runs from {sensor.start_frequency_hz / 1e9:.3f} to {top_hz / 1e9:.3f} GHz; "
+            "76 to 81 GHz and at most 4 GHz are allowed",
+        ),
+        ProfileCheck(
+            "slope",
+            0.0 < sensor.slope_hz_per_s <= 100e12,
+            f"{sensor.slope_hz_per_s / 1e12:.4f} MHz/us; above 0 and at most 100",
+        ),
+        ProfileCheck(
+            "idle time",
+            2e-6 <= sensor.idle_time_s <= 5.24e-3,
+            f"{sensor.idle_time_s * us:.2f} us between ramps; 2 us to 5.24 ms",
+        ),
+        ProfileCheck(
+            "loops",
+            4 <= sensor.loops_per_frame <= 255 and sensor.loops_per_frame % 4 == 0,
+            f"{sensor.loops_per_frame} loops a frame; 4 to 255 in steps of 4",
+        ),
+        ProfileCheck(
+            "frame time",
+            busy_s < 0.99 * sensor.frame_period_s,
+            f"{chirps} chirps take {busy_s * 1e3:.2f} ms of a {sensor.frame_period_s * 1e3:g} ms frame; at most 99 %",
+        ),
+        ProfileCheck("duty cycle", duty <= 0.5, f"the transmitter is on {100 * duty:.1f} % of the time; at most 50 %"),
+        ProfileCheck(
+            "radar cube", cube_bytes <= L3_BYTES, f"a frame takes {cube_bytes} bytes of {L3_BYTES} in the L3 memory"
+        ),
+        ProfileCheck(
+            "link rate",
+            sensor.data_rate_bps < DEFAULT_LINK_BPS,
+            f"{sensor.data_rate_bps / 1e6:.1f} Mbit/s of raw samples; the DCA1000 sends "
+            f"{DEFAULT_LINK_BPS / 1e6:.0f} Mbit/s at its default packet delay",
+        ),
+    ]

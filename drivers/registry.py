@@ -1,0 +1,73 @@
+"""Opens devices by URL. Drivers are found by entry point and imported only when their scheme is used."""
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from isactrack.drivers.device import Device
+from isactrack.drivers.url import DeviceUrl
+from isactrack.errors import ConfigError
+from isactrack.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENTRY_POINT_GROUP = "isactrack.drivers"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDevice:
+    """A device that could be opened now."""
+
+    url: str
+    model: str
+    description: str
+    source: Source
+
+
+def schemes() -> list[str]:
+    """Return the schemes that have a driver."""
+    return sorted({point.name for point in entry_points(group=ENTRY_POINT_GROUP)})
+
+
+def open_device(url: str) -> Device:
+    """Open a device; nothing ever falls back to a simulation.
+
+    Parameters
+    ----------
+    url
+        E.g. ``awr1642://auto``, ``awr1642:///dev/ttyACM0``, ``sim://awr1642?scene=crossing&seed=3`` or
+        ``file://run.h5?speed=2``.
+
+    Raises
+    ------
+    ConfigError
+        If the URL or one of its options is wrong.
+    DeviceNotFoundError
+        If there is no such device.
+    """
+    parsed = DeviceUrl.parse(url)
+    points = entry_points(group=ENTRY_POINT_GROUP, name=parsed.scheme)
+    if not points:
+        raise ConfigError(f"no driver for {parsed.scheme}://", f"drivers: {', '.join(schemes()) or 'none installed'}")
+    opener: Callable[[DeviceUrl], Device] = next(iter(points)).load()
+    return opener(parsed)
+
+
+def list_devices() -> list[FoundDevice]:
+    """Return the radars that are connected, and the simulated one, which always is."""
+    from isactrack.drivers.awr1642.console import find_consoles
+
+    found = [
+        FoundDevice(
+            f"awr1642://{port.device}",
+            "AWR1642",
+            " ".join(filter(None, (port.description, port.serial_number))),
+            Source.HARDWARE,
+        )
+        for port in find_consoles()
+    ]
+    simulated = FoundDevice(
+        "sim://awr1642", "AWR1642", "simulated radar and capture card at the wire", Source.SIMULATED
+    )
+    return [*found, simulated]

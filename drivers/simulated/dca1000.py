@@ -1,0 +1,92 @@
+"""The DCA1000's FPGA: requests to replies and samples to packets, as bytes in and bytes out."""
+
+import struct
+
+from isactrack.drivers.awr1642.dca1000 import (
+    DEFAULT_PACKET_BYTES,
+    Command,
+    Request,
+    Response,
+    StatusFlag,
+    encode_data_packet,
+    payload_bytes,
+)
+from isactrack.errors import ProtocolError
+
+FPGA_VERSION = 0x0402
+"""Status of READ_FPGA_VERSION: 2.8, record image."""
+
+
+class Dca1000Fpga:
+    """State of the card between power-on and power-off."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self.recording = False
+        self._payload_bytes = payload_bytes(DEFAULT_PACKET_BYTES)
+        self._restart_stream()
+
+    def _restart_stream(self) -> None:
+        self._sequence = 1
+        self._byte_count = 0
+        self._held = bytearray()
+
+    @property
+    def holds_tail(self) -> bool:
+        """Whether a partial packet waits for more samples."""
+        return bool(self._held)
+
+    def handle(self, datagram: bytes) -> list[bytes]:
+        """Take a datagram of the control port and return the replies; malformed ones get none."""
+        try:
+            request = Request.decode(datagram)
+            command = Command(request.command)
+        except (ProtocolError, ValueError):
+            return []
+        status = 0
+        if command is Command.RESET_FPGA:
+            self._reset()
+        elif command is Command.CONFIG_PACKET_DATA:
+            self._configure_packets(request.payload)
+        elif command is Command.RECORD_START:
+            self._restart_stream()
+            self.recording = True
+        elif command is Command.RECORD_STOP:
+            self.recording = False
+        elif command is Command.READ_FPGA_VERSION:
+            status = FPGA_VERSION
+        return [Response(command, status).encode()]
+
+    def _configure_packets(self, payload: bytes) -> None:
+        # Four bytes is what some programs send; the card then keeps its packet size.
+        if len(payload) == 6:
+            (packet_bytes, _, _) = struct.unpack("<HHH", payload)
+            self._payload_bytes = max(16, min(payload_bytes(packet_bytes), payload_bytes(DEFAULT_PACKET_BYTES)))
+
+    def stream(self, samples: bytes) -> list[bytes]:
+        """Take samples from the LVDS lanes and return the full packets; the rest is held back."""
+        if not self.recording:
+            return []
+        self._held += samples
+        packets = []
+        while len(self._held) >= self._payload_bytes:
+            packets.append(self._packet(self._payload_bytes))
+        return packets
+
+    def flush(self) -> list[bytes]:
+        """Return the partial packet that was held back, if there is one."""
+        return [self._packet(len(self._held))] if self._held else []
+
+    def _packet(self, size: int) -> bytes:
+        packet = encode_data_packet(self._sequence, self._byte_count, bytes(self._held[:size]))
+        del self._held[:size]
+        self._sequence += 1
+        self._byte_count += size
+        return packet
+
+
+def record_completed() -> bytes:
+    """Return the status that the card sends when a record has ended."""
+    return Response(Command.SYSTEM_ERROR, int(StatusFlag.RECORD_COMPLETED)).encode()

@@ -1,0 +1,143 @@
+"""The simulated AWR1642 as a device: the real driver, and the board that it talks to."""
+
+import math
+
+from isactrack.drivers.awr1642.device import Awr1642
+from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
+from isactrack.drivers.simulated.board import SimulatedBoard
+from isactrack.drivers.simulated.scene import Scene, make_scene
+from isactrack.drivers.url import DeviceUrl
+from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import Frame
+from isactrack.source import Source
+from isactrack.truth import Truth
+
+FAULTS = ("", "silent-console", "silent-card")
+
+
+def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
+    """Open ``sim://awr1642``.
+
+    Options: ``scene`` (crossing, walker, room, noise), ``seed``, ``speed`` (device seconds a second, ``max`` for as
+    fast as possible), ``loss`` (share of data packets that get lost), ``fault`` (silent-console, silent-card).
+    """
+    if url.target not in ("awr1642", ""):
+        raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
+    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, fault="")
+    return SimulatedAwr1642(
+        make_scene(str(o["scene"]), int(o["seed"] or 0)),
+        seed=int(o["seed"] or 0),
+        speed=parse_speed(o["speed"], url.text),
+        loss=float(o["loss"] or 0.0),
+        fault=str(o["fault"]),
+        url=url.text,
+    )
+
+
+def parse_speed(value: str | int | float | None, url: str) -> float:
+    """Return a speed option: a positive number, ``max`` for infinite, None for 1."""
+    if value is None:
+        return 1.0
+    try:
+        speed = math.inf if value == "max" else float(value)
+    except ValueError:
+        speed = math.nan
+    if not speed > 0.0:
+        raise ConfigError(f"speed={value} in {url!r} is no speed", "use a positive number or max")
+    return speed
+
+
+class SimulatedAwr1642(Device):
+    """The driver of the AWR1642, on a simulated board.
+
+    Parameters
+    ----------
+    scene
+        What the radar sees.
+    seed, speed, loss
+        See `SimulatedBoard`.
+    fault
+        A wire that is dead: ``silent-console`` or ``silent-card``; empty for none.
+    url
+        URL to report.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        seed: int = 0,
+        speed: float = 1.0,
+        loss: float = 0.0,
+        fault: str = "",
+        url: str = "sim://awr1642",
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= loss <= 1.0:
+            raise ConfigError(f"loss={loss} in {url!r} is no share", "use 0 to 1")
+        if fault not in FAULTS:
+            raise ConfigError(f"there is no fault {fault!r}", f"faults: {', '.join(FAULTS[1:])}")
+        self._url = url
+        self._scene = scene
+        self._board = SimulatedBoard(
+            scene,
+            seed=seed,
+            speed=speed,
+            loss=loss,
+            silent_console=fault == "silent-console",
+            silent_card=fault == "silent-card",
+        )
+        try:
+            self._driver = Awr1642(self._board.serial_port, self._board.addresses, url=url)
+        except BaseException:
+            self._board.close()
+            raise
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the emulated board says of itself."""
+        return DeviceInfo(
+            url=self._url,
+            model="AWR1642",
+            source=Source.SIMULATED,
+            origin=Source.SIMULATED,
+            firmware=self._driver.info.firmware,
+        )
+
+    @property
+    def profile_text(self) -> str:
+        """The profile that was sent, verbatim."""
+        return self._driver.profile_text
+
+    @property
+    def frame_count(self) -> int | None:
+        """Frames that the profile asks for, None if it never stops."""
+        return self._driver.frame_count
+
+    @property
+    def stats(self) -> DeviceStats:
+        """Counters of the driver since the last start."""
+        return self._driver.stats
+
+    def truth(self, frame: Frame) -> Truth:
+        """Return where the people are in the middle of the coherent interval."""
+        return self._scene.truth(frame.device_time_s + self.sensor.coherent_time_s / 2.0)
+
+    def _configure(self, profile: str | None) -> FmcwSensor:
+        return self._driver.configure(profile)
+
+    def _start(self) -> None:
+        self._driver.start()
+
+    def _read(self, timeout_s: float | None) -> Frame | None:
+        return self._driver.read(timeout_s)
+
+    def _stop(self) -> None:
+        self._driver.stop()
+
+    def _close(self) -> None:
+        try:
+            self._driver.close()
+        finally:
+            self._board.close()

@@ -1,0 +1,69 @@
+"""Device URLs: ``scheme://target?option=value&...``."""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from isactrack.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUrl:
+    """A device URL taken apart.
+
+    Attributes
+    ----------
+    text
+        The URL as it was given.
+    scheme
+        Driver, e.g. ``sim``.
+    target
+        What stands between ``://`` and ``?``, e.g. ``awr1642`` or ``/dev/ttyACM0``.
+    options
+        Options in order of appearance.
+    """
+
+    text: str
+    scheme: str
+    target: str
+    options: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> "DeviceUrl":
+        """Take a URL apart; ConfigError if it is none."""
+        if "://" not in text:
+            raise ConfigError(
+                f"{text!r} is no device URL", "write e.g. awr1642://auto, sim://awr1642 or file://run.h5?speed=max"
+            )
+        parts = urlsplit(text)
+        options: dict[str, str] = {}
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if name in options:
+                raise ConfigError(f"the option {name!r} stands twice in {text!r}", "give it once")
+            options[name] = value
+        return cls(text, parts.scheme, unquote(parts.netloc + parts.path), options)
+
+    def take(self, **defaults: str | int | float | None) -> dict[str, str | int | float | None]:
+        """Return the options with their defaults filled in and converted to the type of the default.
+
+        A default of None stands for an optional text.
+
+        Raises
+        ------
+        ConfigError
+            If an option is unknown or its value has the wrong type.
+        """
+        unknown = sorted(set(self.options) - set(defaults))
+        if unknown:
+            raise ConfigError(
+                f"unknown option {unknown[0]!r} in {self.text!r}",
+                f"{self.scheme}:// takes {', '.join(sorted(defaults))}",
+            )
+        values: dict[str, str | int | float | None] = dict(defaults)
+        for name, text in self.options.items():
+            default = defaults[name]
+            try:
+                values[name] = text if default is None else type(default)(text)
+            except ValueError:
+                wanted = "a whole number" if isinstance(default, int) else "a number"
+                raise ConfigError(f"the option {name}={text} in {self.text!r} is not {wanted}") from None
+        return values
