@@ -1,5 +1,6 @@
 """Device URLs: ``scheme://target?option=value&...``."""
 
+import math
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -67,3 +68,22 @@ class DeviceUrl:
                 wanted = "a whole number" if isinstance(default, int) else "a number"
                 raise ConfigError(f"the option {name}={text} in {self.text!r} is not {wanted}") from None
         return values
+
+
+def parse_speed(url: str, value: str | float | None) -> float:
+    """Return the ``speed`` option of a URL: a positive number, ``max`` for infinite, None for 1.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these.
+    """
+    if value is None:
+        return 1.0
+    try:
+        speed = math.inf if value == "max" else float(value)
+    except ValueError:
+        speed = math.nan
+    if not speed > 0.0:
+        raise ConfigError(f"speed={value} in {url!r} is no speed", "use a positive number or max")
+    return speed

@@ -1,12 +1,10 @@
 """The simulated AWR1642 as a device: the real driver, and the board that it talks to."""
 
-import math
-
 from isactrack.drivers.awr1642.device import Awr1642
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.scene import Scene, make_scene
-from isactrack.drivers.url import DeviceUrl
+from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
@@ -28,24 +26,11 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     return SimulatedAwr1642(
         make_scene(str(o["scene"]), int(o["seed"] or 0)),
         seed=int(o["seed"] or 0),
-        speed=parse_speed(o["speed"], url.text),
+        speed=parse_speed(url.text, o["speed"]),
         loss=float(o["loss"] or 0.0),
         fault=str(o["fault"]),
         url=url.text,
     )
-
-
-def parse_speed(value: str | int | float | None, url: str) -> float:
-    """Return a speed option: a positive number, ``max`` for infinite, None for 1."""
-    if value is None:
-        return 1.0
-    try:
-        speed = math.inf if value == "max" else float(value)
-    except ValueError:
-        speed = math.nan
-    if not speed > 0.0:
-        raise ConfigError(f"speed={value} in {url!r} is no speed", "use a positive number or max")
-    return speed
 
 
 class SimulatedAwr1642(Device):

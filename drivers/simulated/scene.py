@@ -58,25 +58,38 @@ class Walk:
 class Body:
     """Scatterers of a person around the centre, in a frame whose y axis is the walking direction.
 
+    Half of the echo comes from where the torso faces the radar, the rest from points on its surface that interfere, and
+    from arms and legs that swing: so the echo of a walking person fluctuates around a steady part.
+
     Attributes
     ----------
-    offset_m
-        Mean places (s, 2).
-    swing_m, swing_phase_rad
-        Amplitude and phase (s,) of the swing of arms and legs along the walking direction.
-    swing_rate_hz
+    half_width_m, half_depth_m
+        Half-axes of the torso, an ellipse, across and along the walking direction.
+    torso_angle_rad
+        Places (s,) of the points on its surface.
+    torso_rcs_m2
+        Radar cross-section of the torso.
+    limb_offset_m
+        Mean places (k, 2) of the limbs.
+    limb_swing_m, limb_phase_rad
+        Amplitude and phase (k,) of their swing along the walking direction.
+    limb_rcs_m2
+        Radar cross-section of each limb.
+    stride_rate_hz
         Strides a second.
-    rcs_m2
-        Radar cross-sections (s,).
     phase_rad
-        Phases of reflection (s,).
+        Phases of reflection (1 + s + k,).
     """
 
-    offset_m: FloatArray
-    swing_m: FloatArray
-    swing_phase_rad: FloatArray
-    swing_rate_hz: float
-    rcs_m2: FloatArray
+    half_width_m: float
+    half_depth_m: float
+    torso_angle_rad: FloatArray
+    torso_rcs_m2: float
+    limb_offset_m: FloatArray
+    limb_swing_m: FloatArray
+    limb_phase_rad: FloatArray
+    limb_rcs_m2: float
+    stride_rate_hz: float
     phase_rad: FloatArray
 
 
@@ -155,22 +168,20 @@ def make_scene(name: str, seed: int = 0) -> Scene:
 
 
 def person(rng: np.random.Generator) -> Body:
-    """Draw the body of an adult: a torso, and arms and legs that swing; about -3 dBsm together.
-
-    A human body has -10 to 0 dBsm at 77 GHz, most of it from the torso. Its points lie on an ellipse of 0.44 by 0.24 m,
-    so that they interfere as the person moves and the echo fluctuates.
-    """
-    angle = rng.uniform(0.0, 2.0 * math.pi, 8)
-    torso = np.stack([0.22 * np.cos(angle), 0.12 * np.sin(angle)], axis=-1) * rng.uniform(0.6, 1.0, (8, 1))
-    limbs = np.array([[-0.24, 0.0], [0.24, 0.0], [-0.1, 0.0], [0.1, 0.0]])
-    n_torso, n_limbs = len(torso), len(limbs)
+    """Draw the body of an adult: about -3 dBsm, of the -10 to 0 dBsm that people have at 77 GHz."""
+    n_surface = 8
+    limbs = np.array([[-0.26, 0.0], [0.26, 0.0], [-0.1, 0.0], [0.1, 0.0]])
     return Body(
-        offset_m=np.concatenate([torso, limbs]),
-        swing_m=np.concatenate([np.zeros(n_torso), [0.15, 0.15, 0.22, 0.22]]),
-        swing_phase_rad=np.concatenate([np.zeros(n_torso), [0.0, math.pi, math.pi, 0.0]]),
-        swing_rate_hz=float(rng.uniform(0.75, 0.95)),
-        rcs_m2=np.concatenate([rng.uniform(0.6, 1.4, n_torso) * 0.45 / n_torso, np.full(n_limbs, 0.015)]),
-        phase_rad=rng.uniform(0.0, 2.0 * math.pi, n_torso + n_limbs),
+        half_width_m=float(rng.uniform(0.18, 0.23)),
+        half_depth_m=float(rng.uniform(0.10, 0.13)),
+        torso_angle_rad=rng.uniform(0.0, 2.0 * math.pi, n_surface),
+        torso_rcs_m2=float(rng.uniform(0.35, 0.55)),
+        limb_offset_m=limbs,
+        limb_swing_m=np.array([0.15, 0.15, 0.22, 0.22]),
+        limb_phase_rad=np.array([0.0, math.pi, math.pi, 0.0]),
+        limb_rcs_m2=0.015,
+        stride_rate_hz=float(rng.uniform(0.75, 0.95)),
+        phase_rad=rng.uniform(0.0, 2.0 * math.pi, 1 + n_surface + len(limbs)),
     )
 
 
@@ -179,20 +190,37 @@ def _body_at(walker: Walker, time_s: float) -> Scatterers:
     # The body faces where the outward way leads: turning round is walking backwards, which keeps the phase smooth.
     heading = np.asarray(walker.walk.end_m) - np.asarray(walker.walk.start_m)
     forward = heading / np.linalg.norm(heading)
-    right = np.array([forward[1], -forward[0]])
+    axes = np.stack([np.array([forward[1], -forward[0]]), forward])
     body = walker.body
-    rate = 2.0 * math.pi * body.swing_rate_hz
-    # Limbs swing as fast as the person walks; one who stands still keeps them still.
+    torso, torso_rcs = _torso(body, axes @ -position / np.linalg.norm(position))
+    # Limbs swing as fast as the person walks; those of one who stands still do not.
     gait = float(np.linalg.norm(velocity) * walker.walk.duration_s / np.linalg.norm(heading))
-    swing = body.swing_m * np.sin(rate * time_s + body.swing_phase_rad) * gait
-    swing_velocity = body.swing_m * rate * np.cos(rate * time_s + body.swing_phase_rad) * gait
-    offsets = body.offset_m + np.stack([np.zeros_like(swing), swing], axis=-1)
+    stride = 2.0 * math.pi * body.stride_rate_hz
+    angle = stride * time_s + body.limb_phase_rad
+    swing = body.limb_swing_m * gait
+    limbs = body.limb_offset_m + np.stack([np.zeros_like(swing), swing * np.sin(angle)], axis=-1)
+    own_velocity = np.concatenate([np.zeros(len(torso)), swing * stride * np.cos(angle)])
     return Scatterers(
-        position + offsets[:, :1] * right + offsets[:, 1:] * forward,
-        velocity + swing_velocity[:, None] * forward,
-        body.rcs_m2,
+        position + np.concatenate([torso, limbs]) @ axes,
+        velocity + own_velocity[:, None] * forward,
+        np.concatenate([torso_rcs, np.full(len(limbs), body.limb_rcs_m2)]),
         body.phase_rad,
     )
+
+
+def _torso(body: Body, to_radar: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return places (s, 2) and cross-sections (s,) of the torso's points, seen from a direction in the body's frame.
+
+    The first is the point whose surface is square to the line of sight; of the others those that face the radar count.
+    """
+    half = np.array([body.half_width_m, body.half_depth_m])
+    square = half**2 * to_radar / np.linalg.norm(half * to_radar)
+    surface = half * np.stack([np.cos(body.torso_angle_rad), np.sin(body.torso_angle_rad)], axis=-1)
+    normal = surface / half**2
+    facing = np.clip(normal @ to_radar / np.linalg.norm(normal, axis=-1), 0.0, 1.0)
+    diffuse = facing / max(float(facing.sum()), 1e-9)
+    rcs = 0.5 * body.torso_rcs_m2 * np.concatenate([[1.0], diffuse])
+    return np.concatenate([square[None], surface]), rcs
 
 
 def _points(

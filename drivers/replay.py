@@ -1,0 +1,141 @@
+"""A recording as a device: the one door from the drivers to the recordings, because a recording is a device."""
+
+import math
+import threading
+import time
+from pathlib import Path
+
+from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
+from isactrack.drivers.url import DeviceUrl, parse_speed
+from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import Frame
+from isactrack.geometry import Pose
+from isactrack.recordings.reader import Recording, open_recording
+from isactrack.source import Source
+from isactrack.truth import Truth
+
+
+def open_url(url: DeviceUrl) -> "ReplayDevice":
+    """Open ``file://run.h5``.
+
+    Options: ``speed`` (1 is the recorded pace, ``max`` as fast as frames are taken), ``start`` (first frame, from 0).
+    """
+    options = url.take(speed=None, start=0)
+    return ReplayDevice(
+        Path(url.target).expanduser(), speed=parse_speed(url.text, options["speed"]), start=int(options["start"] or 0)
+    )
+
+
+class ReplayDevice(Device):
+    """Plays a recording as the device that it was made from.
+
+    Parameters
+    ----------
+    path
+        The recording.
+    speed
+        Device seconds a wall-clock second; infinite means as fast as frames are taken.
+    start
+        Index of the first frame.
+    """
+
+    def __init__(self, path: Path, *, speed: float = math.inf, start: int = 0) -> None:
+        super().__init__()
+        self._recording: Recording = open_recording(path)
+        if not 0 <= start <= len(self._recording):
+            count = len(self._recording)
+            self._recording.close()
+            raise ConfigError(f"start={start} is not in a recording of {count} frames", f"use 0 to {count}")
+        self._speed = speed
+        self._first = start
+        self._next = start
+        self._began_s = 0.0
+        self._stopped = threading.Event()
+        self._stats = DeviceStats()
+        self._row_of_counter: dict[int, int] = {}
+
+    @property
+    def info(self) -> DeviceInfo:
+        """The recording, and the device that it was made from."""
+        header = self._recording.header
+        return DeviceInfo(
+            url=f"file://{self._recording.path}",
+            model=header.device_model,
+            source=Source.REPLAY,
+            origin=self._recording.origin,
+            serial_number=header.serial_number,
+            firmware=header.firmware,
+        )
+
+    @property
+    def profile_text(self) -> str:
+        """The profile that the recorded device was given."""
+        return self._recording.profile_text
+
+    @property
+    def pose(self) -> Pose:
+        """Where the recorded sensor stood."""
+        return self._recording.pose
+
+    @property
+    def stats(self) -> DeviceStats:
+        """Counters since the last start, those of the recording as far as it was played."""
+        return self._stats
+
+    @property
+    def frame_count(self) -> int:
+        """Frames from the first one on."""
+        return len(self._recording) - self._first
+
+    def truth(self, frame: Frame) -> Truth | None:
+        """Return the truth that was recorded with a frame of this device."""
+        row = self._row_of_counter.get(frame.counter)
+        return None if row is None else self._recording.truth(row)
+
+    def _configure(self, profile: str | None) -> FmcwSensor:
+        if profile is not None:
+            raise ConfigError(
+                "a recording runs the profile that it was made with and takes no other",
+                "leave the profile out; the recorded one is in `isactrack info`",
+            )
+        return self._recording.sensor
+
+    def _start(self) -> None:
+        self._next = self._first
+        self._stats = DeviceStats()
+        self._row_of_counter.clear()
+        self._stopped.clear()
+        self._began_s = time.monotonic()
+
+    def _read(self, timeout_s: float | None) -> Frame | None:
+        if self._next >= len(self._recording) or self._stopped.is_set():
+            return None
+        frame = self._recording.frame(self._next)
+        times = self._recording.device_time_s
+        since_first_s = float(times[self._next] - times[self._first])
+        # Paced against the start, not against the last frame, so that a recording does not drift.
+        wait_s = self._began_s + since_first_s / self._speed - time.monotonic()
+        if wait_s > 0.0 and self._stopped.wait(wait_s):
+            return None
+        self._row_of_counter[frame.counter] = self._next
+        self._count(frame)
+        self._next += 1
+        return frame
+
+    def _count(self, frame: Frame) -> None:
+        counters = self._recording.counters
+        skipped = frame.counter - int(counters[self._next - 1]) - 1 if self._next > self._first else 0
+        s = self._stats
+        self._stats = DeviceStats(
+            frames=s.frames + 1,
+            incomplete_frames=s.incomplete_frames + (not frame.complete),
+            missing_frames=s.missing_frames + skipped,
+            lost_bytes=s.lost_bytes + frame.lost_bytes + skipped * self.sensor.frame_bytes,
+        )
+
+    def _stop(self) -> None:
+        self._stopped.set()
+
+    def _close(self) -> None:
+        self._recording.close()

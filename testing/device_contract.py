@@ -1,0 +1,153 @@
+"""The contract of a device, as one call.
+
+``check_device(lambda: open_device("sim://awr1642"))`` runs every check on fresh devices and raises AssertionError with
+the name of the promise that is broken. Hardware drivers pass it as simulated ones do; it needs no test framework.
+"""
+
+import time
+from collections.abc import Callable
+from itertools import islice, pairwise
+
+import numpy as np
+
+from isactrack.drivers.device import Device, DeviceState
+from isactrack.errors import DeviceStateError
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import Frame
+from isactrack.source import Source
+
+MakeDevice = Callable[[], Device]
+
+
+def check_device(make: MakeDevice, *, frames: int = 3) -> None:
+    """Check every promise of the device contract.
+
+    Parameters
+    ----------
+    make
+        Opens a fresh device; called several times, one device at a time.
+    frames
+        Frames that are read from each run; the device must be able to yield that many.
+
+    Raises
+    ------
+    AssertionError
+        If the device breaks a promise.
+    """
+    for check in (check_lifecycle, check_order_of_calls, check_close):
+        check(make)
+    check_frames(make, frames=frames)
+    check_restart(make, frames=frames)
+
+
+def check_lifecycle(make: MakeDevice) -> None:
+    """Check that states follow the calls and that the device tells what it is."""
+    with make() as device:
+        _is(device, DeviceState.OPEN, "a fresh device")
+        info = device.info
+        assert info.url and info.model, f"the device does not say what it is: {info}"
+        assert isinstance(info.source, Source), f"the source {info.source!r} is no Source"
+        assert info.origin is not Source.REPLAY, "the origin of samples is never a replay"
+        sensor = device.configure()
+        _is(device, DeviceState.CONFIGURED, "after configure() the device")
+        assert isinstance(sensor, FmcwSensor), "configure() returns the sensor as it really runs"
+        assert device.sensor == sensor, "`sensor` is what configure() returned"
+        device.start()
+        _is(device, DeviceState.STREAMING, "after start() the device")
+        device.stop()
+        _is(device, DeviceState.CONFIGURED, "after stop() the device")
+    _is(device, DeviceState.CLOSED, "after `with` the device")
+
+
+def check_order_of_calls(make: MakeDevice) -> None:
+    """Check that calls in the wrong order are refused and change nothing."""
+    with make() as device:
+        _refuses(device.start, "start() before configure()")
+        _refuses(device.read, "read() before start()")
+        _refuses(lambda: next(device.frames()), "frames() before start()")
+        _refuses(lambda: device.sensor, "`sensor` before configure()")
+        _is(device, DeviceState.OPEN, "after refused calls the device")
+        device.stop()
+        device.configure()
+        _refuses(device.read, "read() before start()")
+
+
+def check_close(make: MakeDevice) -> None:
+    """Check that close() releases everything, may be repeated, and ends a running stream."""
+    for _ in range(2):  # a second device finds every port and file free again
+        device = make()
+        device.configure()
+        device.start()
+        assert device.read(10.0) is not None, "a started device yields frames"
+        device.close()
+        device.close()
+        device.stop()
+        _refuses(device.configure, "configure() after close()")
+    device = make()
+    device.close()
+
+
+def check_frames(make: MakeDevice, *, frames: int) -> None:
+    """Check shape, order, clocks and counters of the frames."""
+    with make() as device:
+        sensor = device.configure()
+        before_ns = time.monotonic_ns()
+        device.start()
+        taken = list(islice(device.frames(), frames))
+        assert len(taken) == frames, f"{len(taken)} frames came instead of {frames}"
+        for frame in taken:
+            _check_frame(frame, sensor)
+        for earlier, later in pairwise(taken):
+            assert later.counter > earlier.counter, "counters must grow"
+            assert later.device_time_s > earlier.device_time_s, "the device's clock must grow"
+            assert later.host_monotonic_ns >= earlier.host_monotonic_ns, "the host's clock must not go back"
+            expected_s = (later.counter - earlier.counter) * sensor.frame_period_s
+            error_s = abs(later.device_time_s - earlier.device_time_s - expected_s)
+            assert error_s < 0.01 * expected_s + 1e-6, f"the device's clock is {error_s} s off its counter"
+        if device.info.source is not Source.REPLAY:
+            assert taken[0].host_monotonic_ns >= before_ns, "a live frame arrives after start()"
+        stats = device.stats
+        assert stats.frames >= frames, f"the statistics count {stats.frames} frames, {frames} were read"
+        lost = sum(frame.lost_bytes for frame in taken)
+        assert stats.lost_bytes >= lost, f"the statistics count {stats.lost_bytes} lost bytes, the frames {lost}"
+        if (truth := device.truth(taken[0])) is not None:
+            start_s = taken[0].device_time_s
+            assert start_s <= truth.time_s <= start_s + sensor.frame_period_s, "the truth is not that of the frame"
+
+
+def check_restart(make: MakeDevice, *, frames: int) -> None:
+    """Check that a stopped device starts again, from its first frame, and that stop() ends frames()."""
+    with make() as device:
+        device.configure()
+        for attempt in range(2):
+            device.start()
+            counters = []
+            for frame in device.frames():
+                counters.append(frame.counter)
+                if len(counters) == frames:
+                    device.stop()
+            assert len(counters) == frames, f"run {attempt + 1}: frames() went on after stop()"
+        device.configure()
+        device.start()
+        assert device.read(10.0) is not None, "after a second configure() the device yields frames"
+
+
+def _check_frame(frame: Frame, sensor: FmcwSensor) -> None:
+    cube = sensor.decode(frame)
+    assert cube.shape == sensor.cube_shape, f"a frame decodes to {cube.shape}, the sensor says {sensor.cube_shape}"
+    assert np.all(cube[~sensor.decode_valid(frame)] == 0), "lost samples must be 0, never made up"
+    assert frame.counter >= 0, f"the counter {frame.counter} is negative"
+    assert frame.host_utc_ns >= 0, f"the UTC {frame.host_utc_ns} is negative"
+
+
+def _is(device: Device, state: DeviceState, what: str) -> None:
+    assert device.state is state, f"{what} is {device.state}, it must be {state}"
+
+
+def _refuses(call: Callable[[], object], what: str) -> None:
+    try:
+        call()
+    except DeviceStateError as error:
+        assert error.hint, f"{what} is refused without a hint"
+        return
+    raise AssertionError(f"{what} was not refused with a DeviceStateError")

@@ -1,0 +1,126 @@
+"""Every device of the package keeps the contract, and the contract notices one that does not."""
+
+from pathlib import Path
+
+import pytest
+
+from isactrack import DeviceStateError, Frame, Source
+from isactrack.drivers.device import Device
+from isactrack.drivers.registry import open_device
+from isactrack.drivers.simulated.device import SimulatedAwr1642
+from isactrack.drivers.simulated.scene import make_scene
+from isactrack.recordings.header import RecordingHeader
+from isactrack.recordings.writer import RecordingWriter
+from isactrack.testing import check_device
+from isactrack.testing.device_contract import check_frames, check_order_of_calls
+
+
+def record(path: Path, url: str, frames: int) -> None:
+    with open_device(url) as device:
+        sensor = device.configure()
+        info = device.info
+        header = RecordingHeader(
+            sensor=sensor,
+            source=info.source,
+            origin=info.origin,
+            device_url=info.url,
+            device_model=info.model,
+            profile_text=device.profile_text,
+        )
+        device.start()
+        with RecordingWriter(path, header) as writer:
+            for frame in device.frames():
+                writer.append(frame, device.truth(frame))
+                if writer.frames_written == frames:
+                    break
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("replay") / "walker.h5"
+    record(path, "sim://awr1642?scene=walker&speed=4", 8)
+    return path
+
+
+def test_the_simulated_device_keeps_the_contract() -> None:
+    check_device(lambda: open_device("sim://awr1642?scene=walker&speed=4"))
+
+
+def test_the_simulated_device_with_loss_keeps_the_contract() -> None:
+    check_device(lambda: open_device("sim://awr1642?scene=noise&speed=4&loss=0.02&seed=5"))
+
+
+@pytest.mark.parametrize("speed", ["max", "8"])
+def test_the_replay_device_keeps_the_contract(recording: Path, speed: str) -> None:
+    check_device(lambda: open_device(f"file://{recording}?speed={speed}"))
+
+
+def test_a_replay_yields_what_was_recorded(recording: Path) -> None:
+    with open_device(f"file://{recording}?speed=max&start=2") as device:
+        assert device.info.source is Source.REPLAY
+        assert device.info.origin is Source.SIMULATED
+        device.configure()
+        device.start()
+        frames = list(device.frames())
+        assert [frame.counter for frame in frames] == list(range(2, 8))
+        truth = device.truth(frames[-1])
+        assert truth is not None
+        expected = make_scene("walker").truth(truth.time_s)
+        assert truth.position_m == pytest.approx(expected.position_m)
+        assert device.read() is None
+
+
+def test_a_paced_replay_keeps_the_recorded_times(recording: Path) -> None:
+    import time
+
+    with open_device(f"file://{recording}?speed=4") as device:
+        device.configure()
+        began = time.monotonic()
+        device.start()
+        count = sum(1 for _ in device.frames())
+        elapsed = time.monotonic() - began
+    assert count == 8
+    assert elapsed == pytest.approx(0.7 / 4, abs=0.1)
+
+
+class BackwardDevice(SimulatedAwr1642):
+    """Breaks the contract: every frame carries the same counter."""
+
+    def _read(self, timeout_s: float | None) -> Frame | None:
+        frame = super()._read(timeout_s)
+        if frame is None:
+            return None
+        return Frame(frame.samples, frame.valid, 0, 0.0, frame.host_monotonic_ns, frame.host_utc_ns)
+
+
+class CarelessDevice(SimulatedAwr1642):
+    """Breaks the contract: it starts without a configuration."""
+
+    def _require(self, call: str, *states: object) -> None:
+        if call != "start":
+            super()._require(call, *states)  # type: ignore[arg-type]
+
+    def _start(self) -> None:
+        return
+
+
+def test_the_contract_notices_a_counter_that_stands_still() -> None:
+    def make() -> Device:
+        return BackwardDevice(make_scene("noise"), speed=8.0)
+
+    with pytest.raises(AssertionError, match="counters must grow"):
+        check_frames(make, frames=2)
+
+
+def test_the_contract_notices_a_start_that_is_not_refused() -> None:
+    def make() -> Device:
+        return CarelessDevice(make_scene("noise"))
+
+    with pytest.raises(AssertionError, match="start\\(\\) before configure"):
+        check_order_of_calls(make)
+
+
+def test_a_device_that_is_not_configured_says_what_to_do() -> None:
+    with open_device("sim://awr1642") as device, pytest.raises(DeviceStateError) as caught:
+        device.start()
+    assert "configure()" in caught.value.hint
