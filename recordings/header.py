@@ -1,0 +1,172 @@
+"""What is known before the first frame, and its place in the file."""
+
+import dataclasses
+import json
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+
+import isactrack
+from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor, IqOrder
+from isactrack.geometry import Pose
+from isactrack.recordings import schema
+from isactrack.source import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingHeader:
+    """What is known before the first frame.
+
+    Attributes
+    ----------
+    sensor
+        The sensor as it really runs.
+    source, origin
+        What delivers the samples, and where they came from first; `origin` is never `Source.REPLAY`.
+    device_url, device_model, serial_number, firmware
+        The device; empty what it does not tell.
+    profile_text
+        The profile that was sent to it, verbatim.
+    pose
+        Where the sensor stands in the room.
+    note
+        Free text of the person who records.
+
+    Raises
+    ------
+    ConfigError
+        If the origin is a replay.
+    """
+
+    sensor: FmcwSensor
+    source: Source
+    origin: Source
+    device_url: str
+    device_model: str
+    serial_number: str = ""
+    firmware: str = ""
+    profile_text: str = ""
+    pose: Pose = dataclasses.field(default_factory=Pose)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.origin is Source.REPLAY:
+            raise ConfigError(
+                "the origin of a recording cannot be a replay",
+                "give the origin of what is replayed: hardware or simulated",
+            )
+
+
+_TEXTS = ("device_url", "device_model", "serial_number", "firmware", "note")
+
+
+def store_header(file: h5py.File, header: RecordingHeader) -> None:
+    """Write the header, and the identity of a new recording, into an empty file."""
+    root = file.attrs
+    set_text(root, "format", schema.FORMAT)
+    root["schema_version"] = schema.SCHEMA_VERSION
+    set_text(root, "package_version", isactrack.__version__)
+    set_text(root, "created_utc", datetime.now(UTC).isoformat())
+    set_text(root, "uuid", str(uuid4()))
+    set_text(root, "host_platform", platform.platform())
+    set_text(root, "source", header.source)
+    set_text(root, "origin", header.origin)
+    for name in _TEXTS:
+        set_text(root, name, getattr(header, name))
+    profile = _encode(header.profile_text)
+    file.create_dataset(schema.PROFILE, data=profile, dtype=h5py.string_dtype("utf-8", max(1, len(profile))))
+
+    sensor = file.create_group(schema.SENSOR)
+    _store_fields(sensor.attrs, header.sensor, schema.SENSOR_UNITS)
+    derived = sensor.create_group(schema.DERIVED).attrs
+    for name in schema.DERIVED_UNITS:
+        derived[name] = getattr(header.sensor, name)
+    set_text(derived, "units", json.dumps(schema.DERIVED_UNITS))
+    _store_fields(file.create_group(schema.POSE).attrs, header.pose, schema.POSE_UNITS)
+
+
+def load_header(file: h5py.File) -> RecordingHeader:
+    """Read the header; KeyError, ValueError, TypeError or IsacError if it is incomplete or contradicts itself."""
+    root = file.attrs
+    sensor: dict[str, Any] = _load_fields(file[schema.SENSOR].attrs, FmcwSensor)
+    pose: dict[str, Any] = _load_fields(file[schema.POSE].attrs, Pose)
+    return RecordingHeader(
+        sensor=FmcwSensor(**sensor),
+        source=Source(get_text(root, "source")),
+        origin=Source(get_text(root, "origin")),
+        profile_text=_decode(file[schema.PROFILE][()]),
+        pose=Pose(**pose),
+        **{name: get_text(root, name) for name in _TEXTS},
+    )
+
+
+# Texts have a fixed length: HDF5 keeps others in a heap of their own, which SWMR does not cover.
+
+
+def set_text(attrs: h5py.AttributeManager, name: str, text: str) -> None:
+    """Store a text as a UTF-8 attribute of fixed length."""
+    data = _encode(text)
+    attrs.create(name, data, dtype=h5py.string_dtype("utf-8", max(1, len(data))))
+
+
+def get_text(attrs: h5py.AttributeManager, name: str) -> str:
+    """Read a text attribute; KeyError if it is not there."""
+    return _decode(_attribute(attrs, name))
+
+
+def _attribute(attrs: h5py.AttributeManager, name: str) -> Any:
+    if name not in attrs:
+        raise KeyError(f"there is no attribute {name}")
+    return attrs[name]
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogatepass")
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"expected a text, found {type(value).__name__}")
+
+
+def _store_fields(attrs: h5py.AttributeManager, record: FmcwSensor | Pose, units: Mapping[str, str]) -> None:
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, str):
+            set_text(attrs, field.name, value)
+        else:
+            attrs[field.name] = math.nan if value is None else np.asarray(value)
+    set_text(attrs, "units", json.dumps(units))
+
+
+def _load_fields(attrs: h5py.AttributeManager, kind: type[FmcwSensor | Pose]) -> dict[str, Any]:
+    return {field.name: _CONVERTERS[field.type](_attribute(attrs, field.name)) for field in dataclasses.fields(kind)}
+
+
+def _optional_float(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _floats(value: Any) -> tuple[float, ...]:
+    return tuple(float(item) for item in value)
+
+
+_CONVERTERS: dict[Any, Callable[[Any], object]] = {
+    str: _decode,
+    int: int,
+    float: float,
+    float | None: _optional_float,
+    tuple[float, ...]: _floats,
+    IqOrder: lambda value: IqOrder(_decode(value)),
+}

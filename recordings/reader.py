@@ -1,0 +1,421 @@
+"""Read a recording: finished, still being written, left behind by a killed process, or cut."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from isactrack.errors import IsacError, RecordingError
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import GROUP_WORDS, Frame
+from isactrack.geometry import Pose
+from isactrack.recordings import schema
+from isactrack.recordings.header import RecordingHeader, get_text, load_header
+from isactrack.recordings.superblock import AsClosed, read_state
+from isactrack.source import Source
+from isactrack.truth import Truth
+
+_READ_ERRORS = (
+    OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError, OverflowError, MemoryError,
+)  # fmt: skip
+_LIVE_ATTEMPTS = 5
+_LIVE_PAUSE_S = 0.02
+
+
+def open_recording(path: str | Path) -> "Recording":
+    """Open a recording; see `Recording`.
+
+    Raises
+    ------
+    RecordingError
+        If there is no such file, it is no recording, of a newer schema, cut too short or damaged.
+    """
+    return Recording(path)
+
+
+class Recording:
+    """A recording, its frames read on demand.
+
+    A file that was not closed, because its writer was killed or is still at work, opens too: then `closed_cleanly` is
+    False and the length counts the frames that are whole. `refresh` looks for more of them.
+
+    Parameters
+    ----------
+    path
+        File that `RecordingWriter` wrote.
+
+    Attributes
+    ----------
+    header
+        What was known before the first frame.
+    created_utc, uuid, schema_version, package_version
+        ISO date of the start, identity, version of the layout, and version of isactrack that wrote it.
+    closed_cleanly
+        Whether the writer finished it and nothing is missing at its end.
+    stop_reason
+        Why it ended; empty if it was not closed.
+    dataset_lengths
+        Rows of each dataset of `/frames`, as the file has them.
+    """
+
+    header: RecordingHeader
+    created_utc: str
+    uuid: str
+    schema_version: int
+    package_version: str
+    closed_cleanly: bool
+    stop_reason: str
+    dataset_lengths: Mapping[str, int]
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._file: h5py.File | None = None
+        self._raw: AsClosed | None = None
+        self._load()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; may be called again."""
+        file, raw = self._file, self._raw
+        self._file = self._raw = None
+        with suppress(*_READ_ERRORS):
+            if file is not None:
+                file.close()
+        if raw is not None:
+            raw.close()
+
+    def refresh(self) -> int:
+        """Look for frames that were written since the file was opened and return the number of frames now."""
+        if not self.closed_cleanly:
+            self.close()
+            self._load()
+        return len(self)
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def sensor(self) -> FmcwSensor:
+        """The sensor as it really ran."""
+        return self.header.sensor
+
+    @property
+    def source(self) -> Source:
+        """What delivered the samples when this was recorded."""
+        return self.header.source
+
+    @property
+    def origin(self) -> Source:
+        """Where the samples came from first, never a replay."""
+        return self.header.origin
+
+    @property
+    def pose(self) -> Pose:
+        """Where the sensor stood in the room."""
+        return self.header.pose
+
+    @property
+    def profile_text(self) -> str:
+        """The profile that was sent to the device, verbatim."""
+        return self.header.profile_text
+
+    @property
+    def note(self) -> str:
+        """Free text of the person who recorded."""
+        return self.header.note
+
+    # --- one value a frame -------------------------------------------------------------------------------------------
+
+    @property
+    def counters(self) -> NDArray[np.int64]:
+        """Device counters (n,) int64."""
+        return self._columns["counter"]
+
+    @property
+    def device_time_s(self) -> NDArray[np.float64]:
+        """Starts of the frames (n,) float64 on the device's clock, seconds."""
+        return self._columns["device_time_s"]
+
+    @property
+    def host_monotonic_ns(self) -> NDArray[np.int64]:
+        """Arrivals (n,) int64 on the host's monotonic clock, nanoseconds."""
+        return self._columns["host_monotonic_ns"]
+
+    @property
+    def host_utc_ns(self) -> NDArray[np.int64]:
+        """Arrivals (n,) int64 in UTC since 1970-01-01, nanoseconds."""
+        return self._columns["host_utc_ns"]
+
+    @property
+    def frame_lost_bytes(self) -> NDArray[np.int64]:
+        """Lost bytes (n,) int64 of each frame."""
+        return self._columns["lost_bytes"]
+
+    @property
+    def truth_frame_rows(self) -> NDArray[np.int64]:
+        """Frame (rows,) int64 of each row of the table of true states."""
+        return self._truth["frame_row"]
+
+    # --- totals ------------------------------------------------------------------------------------------------------
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of the first frame to the end of the last frame's period, on the device's clock."""
+        if not len(self):
+            return 0.0
+        return float(self.device_time_s[-1] - self.device_time_s[0]) + self.sensor.frame_period_s
+
+    @property
+    def missing_frames(self) -> int:
+        """Frames that the device counted between the first and the last but that never arrived."""
+        jumps = np.diff(self.counters) - 1
+        return int(jumps[jumps > 0].sum())
+
+    @property
+    def incomplete_frames(self) -> int:
+        """Frames with lost bytes."""
+        return int(np.count_nonzero(self.frame_lost_bytes))
+
+    @property
+    def lost_bytes(self) -> int:
+        """Bytes that never arrived, missing frames included."""
+        return int(self.frame_lost_bytes.sum()) + self.missing_frames * self.sensor.frame_bytes
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+
+    def frame(self, index: int) -> Frame:
+        """Return a frame as it was appended.
+
+        Parameters
+        ----------
+        index
+            Row, 0 to ``len(self) - 1``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        RecordingError
+            If the frame cannot be read, or its checksum does not match.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of a recording with {len(self)}")
+        if self._file is None:
+            raise RecordingError(f"{self._path} is closed", "open it again")
+        # A live writer may be changing the chunk's entry in the index at this moment.
+        samples, packed = self._read(index, again=self._may_be_live)
+        words = samples.reshape(-1).astype(np.int16, copy=False)
+        return Frame(
+            samples=words,
+            valid=np.unpackbits(packed, count=words.size // GROUP_WORDS).astype(np.bool_),
+            counter=int(self.counters[index]),
+            device_time_s=float(self.device_time_s[index]),
+            host_monotonic_ns=int(self.host_monotonic_ns[index]),
+            host_utc_ns=int(self.host_utc_ns[index]),
+        )
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+        """Yield the frames of rows `start` to `stop`, exclusive; None for the length at the time of the call."""
+        for index in range(start, len(self) if stop is None else min(stop, len(self))):
+            yield self.frame(index)
+
+    def truth(self, index: int) -> Truth | None:
+        """Return where the targets really were in a frame; None if it was not recorded.
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of a recording with {len(self)}")
+        time_s = float(self._columns["truth_time_s"][index])
+        if np.isnan(time_s):
+            return None
+        rows = slice(*np.searchsorted(self.truth_frame_rows, (index, index + 1)))
+        return Truth(
+            time_s=time_s,
+            target_id=self._truth["target_id"][rows],
+            position_m=self._truth["position_m"][rows],
+            velocity_mps=self._truth["velocity_mps"][rows],
+        )
+
+    # --- opening -----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Open the file and read everything but the frames; leave nothing open on failure."""
+        attempts = _LIVE_ATTEMPTS
+        while True:
+            try:
+                return self._load_once()
+            except RecordingError:
+                self.close()
+                raise
+            except _READ_ERRORS as error:
+                self.close()
+                attempts -= 1
+                if not self._may_be_live or not attempts:
+                    raise self._damaged(error) from error
+            time.sleep(_LIVE_PAUSE_S)  # a writer may have been in the middle of a change
+
+    def _load_once(self) -> None:
+        file = self._open()
+        self._check_schema(file)
+        try:
+            self.header = load_header(file)
+        except IsacError as error:
+            raise self._damaged(error) from error
+        self.created_utc = get_text(file.attrs, "created_utc")
+        self.uuid = get_text(file.attrs, "uuid")
+        self.schema_version = schema.SCHEMA_VERSION
+        self.package_version = get_text(file.attrs, "package_version")
+        session = np.asarray(file[schema.SESSION][()], dtype=schema.SESSION_TYPE)
+        self.closed_cleanly = self._raw is None and bool(session["closed"])
+        self.stop_reason = bytes(session["stop_reason"].item()).decode("utf-8", "ignore") if session["closed"] else ""
+        self._open_tables(file)
+
+    def _open(self) -> h5py.File:
+        try:
+            state = read_state(self._path)
+        except FileNotFoundError as error:
+            raise RecordingError(f"there is no file {self._path}", "check the name and the folder") from error
+        except OSError as error:
+            raise RecordingError(f"cannot read {self._path}: {error}", "check the file's permissions") from error
+        if not state.is_hdf5:
+            raise RecordingError(
+                f"{self._path} is not an HDF5 file" if state.actual_bytes else f"{self._path} is empty",
+                "a recording of isactrack is an .h5 file; was the copy or the download interrupted?",
+            )
+        self._may_be_live, self._cut = state.open_for_write, state.is_cut
+        if state.open_for_write or state.is_cut:
+            self._raw = AsClosed(self._path)
+        self._file = h5py.File(self._raw or self._path, "r")
+        return self._file
+
+    def _check_schema(self, file: h5py.File) -> None:
+        if "format" not in file.attrs or get_text(file.attrs, "format") != schema.FORMAT:
+            raise RecordingError(
+                f"{self._path} is an HDF5 file, but no recording of isactrack",
+                "only files that isactrack recorded can be opened",
+            )
+        version = int(file.attrs["schema_version"])
+        if version != schema.SCHEMA_VERSION:
+            raise RecordingError(
+                f"{self._path} has schema version {version}, this isactrack reads {schema.SCHEMA_VERSION}",
+                "update isactrack" if version > schema.SCHEMA_VERSION else "the version is not valid: file damaged?",
+            )
+
+    def _open_tables(self, file: h5py.File) -> None:
+        frames, truth = file[schema.FRAMES], file[schema.TRUTH]
+        shape, width = schema.sample_shape(self.sensor), schema.mask_bytes(self.sensor)
+        self._samples = self._dataset(frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape)
+        self._mask = self._dataset(frames, schema.VALID, schema.MASK_TYPE, (width,))
+        columns = {c.name: self._dataset(frames, c.name, np.dtype(c.dtype), c.tail) for c in schema.FRAME_COLUMNS}
+        self.dataset_lengths = {
+            schema.SAMPLES: self._samples.shape[0],
+            schema.VALID: self._mask.shape[0],
+            **{name: dataset.shape[0] for name, dataset in columns.items()},
+        }
+        self._columns = _read_marked(columns, "counter", min(self.dataset_lengths.values()))
+        targets = {c.name: self._dataset(truth, c.name, np.dtype(c.dtype), c.tail) for c in schema.TRUTH_COLUMNS}
+        self._truth = _read_marked(targets, "frame_row", min(dataset.shape[0] for dataset in targets.values()))
+        if np.any(np.diff(self.truth_frame_rows) < 0):
+            raise RecordingError(
+                f"the true states in {self._path} are not in the order of the frames",
+                "the file is damaged or was edited",
+            )
+        self._length = self.counters.size
+        if self._raw is not None:
+            self._length = _count_prefix(self._length, self._is_whole)
+            self._columns = {name: column[: self._length] for name, column in self._columns.items()}
+
+    def _dataset(self, group: h5py.Group, name: str, dtype: np.dtype[Any], tail: tuple[int, ...]) -> h5py.Dataset:
+        dataset = group[name]
+        if dataset.shape[1:] != tail or len(dataset.shape) != len(tail) + 1 or dataset.dtype != dtype:
+            raise RecordingError(
+                f"{self._path}: {dataset.name} is {dataset.dtype} {dataset.shape}, expected {dtype} (n, {tail})",
+                "the samples do not belong to the sensor in the file: it is damaged or was edited",
+            )
+        return dataset
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self, index: int, *, again: bool) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Return the words and the packed mask of a row; look again with a new view of the file if that may help."""
+        try:
+            samples, mask = self._samples[index], self._mask[index]
+            whole = schema.checksum(samples, mask) == self._columns["crc32"][index]
+        except _READ_ERRORS as error:
+            if not again:
+                raise self._damaged(error) from error
+            self.refresh()
+            return self._read(index, again=False)
+        if not whole:
+            raise RecordingError(
+                f"frame {index} of {self._path} is damaged: its checksum does not match",
+                "the frames before and after it may be whole; copy the file again from where it was recorded",
+            )
+        return samples, mask
+
+    def _is_whole(self, index: int) -> bool:
+        try:
+            self._read(index, again=False)
+        except RecordingError:
+            return False
+        return True
+
+    def _damaged(self, error: Exception) -> RecordingError:
+        if isinstance(error, PermissionError | BlockingIOError):
+            return RecordingError(
+                f"cannot read {self._path}: {error}",
+                "check the permissions; on a network folder without locks set HDF5_USE_FILE_LOCKING=FALSE",
+            )
+        return RecordingError(
+            f"{self._path} is {'cut short' if self._cut else 'damaged or incomplete'}: {error}",
+            "was the copy interrupted or the disk full? Copy it again from where it was recorded",
+        )
+
+
+def _read_marked(datasets: Mapping[str, h5py.Dataset], mark: str, rows: int) -> dict[str, NDArray[Any]]:
+    """Read the rows whose commit mark is set, up to the first that is not."""
+    marks = np.asarray(datasets[mark][:rows])
+    unset = np.flatnonzero(marks == -1)
+    count = int(unset[0]) if unset.size else rows
+    table = {name: np.asarray(dataset[:count]) for name, dataset in datasets.items()}
+    for column in table.values():
+        column.setflags(write=False)
+    return table
+
+
+def _count_prefix(count: int, is_whole: Callable[[int], bool]) -> int:
+    """Return how many of the first `count` items are whole, where a cut leaves a prefix of them."""
+    if not count or is_whole(count - 1):
+        return count
+    low, high = 0, count - 1  # all below `low` are whole, `high` is not
+    while low < high:
+        middle = (low + high) // 2
+        if is_whole(middle):
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -1,0 +1,190 @@
+"""Detections and tracks as CSV: one row each, units in the header, floats that read back exactly."""
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isactrack.detections import Detections
+from isactrack.errors import RecordingError
+from isactrack.tracks import Track, TrackStatus
+
+DETECTION_HEADER = "time_s,range_m,radial_velocity_mps,azimuth_rad,x_m,y_m,snr_db"
+TRACK_HEADER = "time_s,track_id,status,x_m,y_m,vx_mps,vy_mps"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrackTable:
+    """States of tracks, one row a track and frame, in the sensor frame.
+
+    Attributes
+    ----------
+    time_s
+        Device times (n,) float64.
+    track_id
+        Identities (n,) int64.
+    status
+        Values of `TrackStatus` (n,) str.
+    position_m, velocity_mps
+        Positions and velocities (n, 2) float64, x and y.
+    """
+
+    time_s: NDArray[np.float64]
+    track_id: NDArray[np.int64]
+    status: NDArray[np.str_]
+    position_m: NDArray[np.float64]
+    velocity_mps: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return int(self.time_s.size)
+
+    @classmethod
+    def from_tracks(cls, steps: Iterable[Sequence[Track]]) -> "TrackTable":
+        """Gather the tracks of successive steps."""
+        return _table([_track_row(track) for tracks in steps for track in tracks])
+
+
+_TrackRow = tuple[float, int, str, float, float, float, float]
+
+
+def write_detections_csv(path: str | Path, detections: Iterable[Detections]) -> int:
+    """Write detections, one row each, and return the number of rows.
+
+    The file appears when it is complete; whatever interrupts the writing leaves what was there before.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written.
+    """
+    return _write_csv(Path(path), DETECTION_HEADER, (row for step in detections for row in _detection_rows(step)))
+
+
+def write_tracks_csv(path: str | Path, steps: Iterable[Sequence[Track]]) -> int:
+    """Write the tracks of successive steps, one row a track and step, and return the number of rows.
+
+    The file appears when it is complete; whatever interrupts the writing leaves what was there before.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written.
+    """
+    return _write_csv(Path(path), TRACK_HEADER, (_track_row(track) for tracks in steps for track in tracks))
+
+
+def read_tracks_csv(path: str | Path) -> TrackTable:
+    """Read a file of `write_tracks_csv`.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be read or has another header, or a row is not valid; the message names the line.
+    """
+    path = Path(path)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _table(list(_read_track_rows(path, file)))
+    except FileNotFoundError as error:
+        raise RecordingError(f"there is no file {path}", "check the name and the folder") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"cannot read {path}: {error}", "is it a CSV table that isactrack wrote?") from error
+
+
+def _detection_rows(step: Detections) -> Iterator[tuple[float, ...]]:
+    columns = (step.range_m, step.radial_velocity_mps, step.azimuth_rad, *step.position_m.T, step.snr_db)
+    for row in zip(*columns, strict=True):
+        yield step.time_s, *row
+
+
+def _track_row(track: Track) -> _TrackRow:
+    x, vx, y, vy = (float(value) for value in track.state)
+    return track.time_s, track.track_id, track.status.value, x, y, vx, vy
+
+
+def _table(rows: Sequence[_TrackRow]) -> TrackTable:
+    states = np.array([row[3:] for row in rows], dtype=np.float64).reshape(-1, 4)
+    table = TrackTable(
+        time_s=np.array([row[0] for row in rows], dtype=np.float64),
+        track_id=np.array([row[1] for row in rows], dtype=np.int64),
+        status=np.array([row[2] for row in rows], dtype=np.str_),
+        position_m=states[:, :2].copy(),
+        velocity_mps=states[:, 2:].copy(),
+    )
+    for array in (table.time_s, table.track_id, table.status, table.position_m, table.velocity_mps):
+        array.setflags(write=False)
+    return table
+
+
+def _read_track_rows(path: Path, file: TextIO) -> Iterator[_TrackRow]:
+    reader = csv.reader(file)
+    header = next(reader, [])
+    if ",".join(header) != TRACK_HEADER:
+        raise RecordingError(
+            f"{path}: line 1 is {','.join(header)!r}, expected {TRACK_HEADER!r}",
+            "only tables of tracks that isactrack wrote can be read",
+        )
+    for row in reader:
+        try:
+            yield _parse_track_row(row)
+        except ValueError as error:
+            raise RecordingError(
+                f"{path}: line {reader.line_num}: {error}", "correct or remove the line; was the file cut or edited?"
+            ) from error
+
+
+def _parse_track_row(row: Sequence[str]) -> _TrackRow:
+    """Parse one row; ValueError if it is not valid."""
+    columns = TRACK_HEADER.split(",")
+    if len(row) != len(columns):
+        raise ValueError(f"{len(row)} fields, expected {len(columns)}")
+    time_s, x, y, vx, vy = (_parse_float(columns[k], row[k]) for k in (0, 3, 4, 5, 6))
+    track_id = int(row[1])
+    if not -(2**63) <= track_id < 2**63:
+        raise ValueError(f"track_id {row[1]} is out of range")
+    return time_s, track_id, TrackStatus(row[2]).value, x, y, vx, vy
+
+
+def _parse_float(name: str, text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {text}, it must be finite")
+    return value
+
+
+def _write_csv(path: Path, header: str, rows: Iterable[tuple[float | str, ...]]) -> int:
+    count = 0
+    with _replacing(path) as file:
+        file.write(header + "\n")
+        for row in rows:
+            file.write(",".join(value if isinstance(value, str) else _format(value) for value in row) + "\n")
+            count += 1
+    return count
+
+
+def _format(value: float) -> str:
+    # The shortest text that reads back as the same number; numpy's scalars would add their type.
+    return repr(value) if isinstance(value, int) else repr(float(value))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """Yield a temporary file beside `path` that takes its name on success and vanishes on failure."""
+    if not path.parent.is_dir():
+        raise RecordingError(f"cannot write {path}: there is no folder {path.parent}", "create the folder first")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        raise RecordingError(f"cannot write {path}: {error}", "check the permissions and the free space") from error
+    finally:
+        temporary.unlink(missing_ok=True)
