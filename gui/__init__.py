@@ -1,1 +1,1 @@
-"""TODO."""
+"""The viewer: `models` say what is shown and know no Qt, `qt` shows it."""

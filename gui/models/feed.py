@@ -1,0 +1,180 @@
+"""Where the viewer's snapshots come from, and opening it without holding up the window."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from isactrack.acquisition.snapshot import Health, Snapshot
+from isactrack.errors import IsacError
+from isactrack.source import Source
+
+LIVE_CAPACITY = 64
+"""Snapshots that wait for the viewer; a busy screen skips the rest, and counts them."""
+FILE_CAPACITY = 4096
+"""The same for a file, which is read as fast as possible and should be shown whole."""
+
+
+class Feed(Protocol):
+    """A source of snapshots."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on until it is stopped; False for a file, which has an end."""
+
+    def poll(self) -> list[Snapshot]:
+        """Return what came since the last call, oldest first, a bounded number; never waits."""
+
+    def health(self) -> Health:
+        """Return counters and rates."""
+
+    def close(self) -> None:
+        """Stop and release everything; may be called again."""
+
+
+class SubscriptionLike(Protocol):
+    """The viewer's end of a session's queue."""
+
+    @property
+    def skipped(self) -> int:
+        """Snapshots that found the queue full."""
+
+    def drain(self) -> list[Snapshot]:
+        """Return what waits, without waiting."""
+
+
+class SessionLike(Protocol):
+    """What the viewer asks of an acquisition session."""
+
+    def start(self) -> None:
+        """Start taking frames in the background."""
+
+    def health(self) -> Health:
+        """Return counters and rates; also before the start."""
+
+    def subscribe(self, capacity: int) -> SubscriptionLike:
+        """Return a queue of results that holds at most `capacity`."""
+
+    def stop(self) -> None:
+        """Stop taking frames."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class SessionFeed:
+    """An acquisition session as a feed; it is started here and closed with the feed.
+
+    Parameters
+    ----------
+    session
+        A session that was not started. It is closed if it cannot start.
+    """
+
+    def __init__(self, session: SessionLike) -> None:
+        self._session = session
+        self._closed = False
+        try:
+            # Subscribe first: what is published before nobody listens to would be lost.
+            self._live = session.health().source is not Source.REPLAY
+            self._subscription = session.subscribe(LIVE_CAPACITY if self._live else FILE_CAPACITY)
+            session.start()
+        except BaseException:
+            session.close()
+            raise
+
+    @property
+    def live(self) -> bool:
+        """Whether the session's device is not a file."""
+        return self._live
+
+    def poll(self) -> list[Snapshot]:
+        """Return what came since the last call."""
+        return self._subscription.drain()
+
+    def health(self) -> Health:
+        """Return the session's health, with at least the snapshots that this viewer skipped."""
+        health = self._session.health()
+        return replace(health, viewer_skipped=max(health.viewer_skipped, self._subscription.skipped))
+
+    def close(self) -> None:
+        """Stop and close the session; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._session.stop()
+        finally:
+            self._session.close()
+
+
+class Opening:
+    """Opens a feed in a thread of its own, so that the window is there while the device is still being found.
+
+    Parameters
+    ----------
+    open_feed
+        Returns the feed; may take its time and may fail.
+    name
+        What is opened, for people.
+    """
+
+    def __init__(self, open_feed: Callable[[], Feed], name: str) -> None:
+        self.name = name
+        self._open_feed = open_feed
+        self._lock = threading.Lock()
+        self._feed: Feed | None = None
+        self._error: IsacError | None = None
+        self._cancelled = False
+        # A daemon: a driver that hangs must not keep a closed viewer alive.
+        self._thread = threading.Thread(target=self._run, name="isactrack-open", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def error(self) -> IsacError | None:
+        """Why it failed, None if it did not."""
+        with self._lock:
+            return self._error
+
+    def take(self) -> Feed | None:
+        """Return the feed once, when it is there; it then belongs to the caller."""
+        with self._lock:
+            feed, self._feed = self._feed, None
+            return feed
+
+    def cancel(self, timeout_s: float = 2.0) -> None:
+        """Give up: a feed that is there or still comes is closed. Waits at most `timeout_s` for it."""
+        with self._lock:
+            self._cancelled = True
+            feed, self._feed = self._feed, None
+        if feed is not None:
+            feed.close()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            feed = self._open_feed()
+        except Exception as error:  # noqa: BLE001 - it is shown in the window, with its trace in the details
+            with self._lock:
+                self._error = as_isac_error(error)
+            return
+        with self._lock:
+            if not self._cancelled:
+                self._feed = feed
+                return
+        feed.close()
+
+
+def as_isac_error(error: Exception) -> IsacError:
+    """Return `error` as one that can be shown; a foreign one becomes the cause of an error that says it is a bug."""
+    if isinstance(error, IsacError):
+        return error
+    shown = IsacError(
+        f"unexpected {type(error).__name__}: {error}", "this is a fault of the program: copy the details into a report"
+    )
+    shown.__cause__ = error
+    return shown

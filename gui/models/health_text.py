@@ -1,0 +1,218 @@
+"""The health of a session in words, with thresholds that say when to worry."""
+
+import platform
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+
+import isactrack
+from isactrack.acquisition.snapshot import Health
+from isactrack.errors import IsacError
+from isactrack.source import Source
+
+RATE_WARN, RATE_BAD = 0.95, 0.80
+"""Rate over nominal rate below which it is shown."""
+LOST_BAD = 0.01
+"""Share lost above which tracks can no longer be trusted; any loss is a warning."""
+LATENCY_WARN_MS, LATENCY_BAD_MS = 100.0, 300.0
+QUEUE_WARN_S, QUEUE_BAD_S = 1.0, 3.0
+"""Seconds of frames that wait for the disk."""
+DISK_WARN_BYTES, DISK_BAD_BYTES = 10 * 10**9, 2 * 10**9
+_SETTLE_S = 3.0
+_NONE = "–"
+
+
+class Status(StrEnum):
+    """How a value is to be taken."""
+
+    PLAIN = "plain"
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the health panel."""
+
+    section: str
+    label: str
+    value: str
+    status: Status
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What the samples are: shown at all times, so that nobody takes a simulation for a measurement."""
+
+    text: str
+    simulated: bool
+
+
+def banner(health: Health) -> Banner:
+    """Return what the samples are."""
+    simulated = health.origin is Source.SIMULATED
+    if health.source is Source.REPLAY:
+        return Banner(f"REPLAY OF {health.origin.value.upper()}", simulated)
+    return Banner(health.source.value.upper(), simulated)
+
+
+def rows(health: Health) -> list[Row]:
+    """Return the lines of the health panel: always the same labels in the same order."""
+    return [*_capture_rows(health), *_processing_rows(health), *_recording_rows(health)]
+
+
+def worst(lines: list[Row]) -> Status:
+    """Return the worst status of some lines."""
+    order = list(Status)
+    return max((line.status for line in lines), key=order.index, default=Status.PLAIN)
+
+
+def bytes_text(count: int) -> str:
+    """Return a number of bytes in decimal units, three figures."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+        value /= 1000.0
+    return f"{value:.1f} TB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as minutes and seconds, or hours and minutes."""
+    whole = int(max(0.0, seconds))
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60}:{whole % 60:02d} min"
+
+
+def error_details(error: IsacError, url: str) -> str:
+    """Return all that a report about `error` needs, as text to paste."""
+    parts = [f"{type(error).__name__}: {error}"]
+    if error.hint:
+        parts.append(f"hint: {error.hint}")
+    parts.append(f"device: {url}")
+    parts.append(f"isactrack {isactrack.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    parts.append("".join(traceback.format_exception(error)).rstrip())
+    return "\n".join(parts)
+
+
+def empty_text(name: str, health: Health | None, error: IsacError | None) -> tuple[str, str]:
+    """Return a title and a sentence that say why there is nothing to see yet.
+
+    Parameters
+    ----------
+    name
+        What was opened.
+    health
+        Health of the session, None while it is being opened.
+    error
+        What went wrong, None if nothing did.
+    """
+    if error is not None:
+        title = "Cannot open the source" if health is None else "Stopped before the first result"
+        return title, f"{name}: {error}"
+    if health is None:
+        return "Connecting …", f"Looking for {name} and configuring it."
+    if not health.running:
+        if health.frames:
+            return "No results", f"{health.frames} frames were read, but no coherent interval was complete."
+        return "No frames", f"{name} ended without a single frame."
+    if health.frames:
+        return "No results yet", f"{health.frames} frames came; the first coherent interval is not complete yet."
+    wait = f" for {health.elapsed_s:.0f} s" if health.elapsed_s >= 1.0 else ""
+    return "No frames yet", f"{name} was started and has sent nothing{wait}."
+
+
+def _capture_rows(health: Health) -> list[Row]:
+    state = "running" if health.running else "ended"
+    return [
+        Row("Capture", "State", f"{state}, {duration_text(health.elapsed_s)}", Status.PLAIN, "Since the start."),
+        Row("Capture", "Frames", f"{health.frames}", Status.PLAIN, "Frames taken."),
+        _rate_row(health),
+        Row("Capture", "Lost", f"{100.0 * health.lost_share:.2f} %", _loss_status(health.lost_share),
+            f"Lost bytes over all that should have come; red above {100 * LOST_BAD:g} %."),
+        _count_row("Incomplete", health.incomplete_frames, health.frames, "Frames with holes; marked, never made up."),
+        _count_row("Missing", health.missing_frames, health.frames, "Frames of which nothing came."),
+    ]  # fmt: skip
+
+
+def _processing_rows(health: Health) -> list[Row]:
+    p50, p99 = health.latency_p50_ms, health.latency_p99_ms
+    live = health.source is not Source.REPLAY
+    period_ms = 1e3 / health.nominal_rate_hz if health.nominal_rate_hz > 0.0 else 0.0
+    slow = _above(p99, max(LATENCY_WARN_MS, 2 * period_ms), max(LATENCY_BAD_MS, 5 * period_ms))
+    value = f"{p50:.0f} / {p99:.0f} ms" if p99 > 0.0 else _NONE
+    skipped = Status.WARN if health.pipeline_skipped else Status.OK
+    return [
+        Row("Processing", "Latency p50 / p99", value, slow if live else Status.PLAIN,
+            "From a frame's first byte to its tracks, over the last 100 frames."),
+        Row("Processing", "Pipeline skipped", f"{health.pipeline_skipped}", skipped,
+            "Frames that were recorded but not processed, to keep up."),
+        Row("Processing", "Viewer skipped", f"{health.viewer_skipped}", Status.PLAIN,
+            "Results that were not drawn, to keep up; they are processed and recorded all the same."),
+    ]  # fmt: skip
+
+
+def _recording_rows(health: Health) -> list[Row]:
+    path = health.recording_path
+    if path is None:
+        values, queue, disk = ("off", _NONE, _NONE, _NONE), Status.PLAIN, Status.PLAIN
+    else:
+        rate = health.nominal_rate_hz or 1.0
+        queue = _above(health.recorder_queue / rate, QUEUE_WARN_S, QUEUE_BAD_S)
+        disk = _disk_status(health.disk_free_bytes)
+        written = bytes_text(health.recorded_bytes)
+        values = (path, written, f"{health.recorder_queue} waiting", _disk_text(health))
+    return [
+        Row("Recording", "File", values[0], Status.PLAIN, path or "Nothing is written to disk."),
+        Row(
+            "Recording",
+            "Written",
+            values[1],
+            Status.PLAIN,
+            f"{health.recorded_frames} frames; the recorder never drops one.",
+        ),
+        Row("Recording", "Queue", values[2], queue, "Frames that wait for the disk."),
+        Row("Recording", "Disk free", values[3], disk, "Free space where the file is, and how long it lasts."),
+    ]
+
+
+def _rate_row(health: Health) -> Row:
+    rate, nominal = health.frame_rate_hz, health.nominal_rate_hz
+    if health.source is Source.REPLAY:
+        return Row("Capture", "Rate", f"{rate:.1f} Hz", Status.PLAIN, "A file is read as fast as possible.")
+    settled = health.running and health.elapsed_s > _SETTLE_S and nominal > 0.0
+    status = _below(rate / nominal, RATE_WARN, RATE_BAD) if settled else Status.PLAIN
+    return Row("Capture", "Rate", f"{rate:.1f} of {nominal:.1f} Hz", status, "Measured rate and the profile's.")
+
+
+def _count_row(label: str, count: int, frames: int, meaning: str) -> Row:
+    return Row("Capture", label, f"{count}", _loss_status(count / max(frames, count, 1)), meaning)
+
+
+def _disk_text(health: Health) -> str:
+    free = health.disk_free_bytes
+    if free is None:
+        return _NONE
+    if health.elapsed_s <= _SETTLE_S or not health.recorded_bytes:
+        return bytes_text(free)
+    left_s = free * health.elapsed_s / health.recorded_bytes
+    return f"{bytes_text(free)}, {'> 99 h' if left_s > 99 * 3600 else duration_text(left_s)}"
+
+
+def _disk_status(free: int | None) -> Status:
+    return Status.PLAIN if free is None else _below(free, DISK_WARN_BYTES, DISK_BAD_BYTES)
+
+
+def _loss_status(share: float) -> Status:
+    return _above(share, 0.0, LOST_BAD)
+
+
+def _above(value: float, warn: float, bad: float) -> Status:
+    return Status.BAD if value > bad else Status.WARN if value > warn else Status.OK
+
+
+def _below(value: float, warn: float, bad: float) -> Status:
+    return Status.BAD if value < bad else Status.WARN if value < warn else Status.OK

@@ -1,0 +1,36 @@
+"""Colours of the viewer, dark for long days and light for papers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours as ``"#rrggbb"``: surfaces, text, lines, and what needs attention."""
+
+    light: bool
+    window: str
+    panel: str
+    plot: str
+    raised: str
+    text: str
+    muted: str
+    line: str
+    grid: str
+    accent: str
+    wedge: str
+    ok: str
+    warn: str
+    bad: str
+    simulated: str
+
+
+DARK = Theme(
+    light=False, window="#171a1e", panel="#1d2126", plot="#111417", raised="#282d34", text="#d9dee4", muted="#8b949e",
+    line="#2d333a", grid="#3a424b", accent="#4c9fd1", wedge="#1a2026", ok="#69b98a", warn="#e3aa3c", bad="#ec6a5e",
+    simulated="#e3aa3c",
+)  # fmt: skip
+LIGHT = Theme(
+    light=True, window="#f3f4f6", panel="#ffffff", plot="#ffffff", raised="#e7eaed", text="#1f252b", muted="#616b75",
+    line="#d3d8dd", grid="#c3c9cf", accent="#1f6fa8", wedge="#f3f6f9", ok="#23804a", warn="#9a6200", bad="#bf3426",
+    simulated="#9a6200",
+)  # fmt: skip

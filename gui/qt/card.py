@@ -1,0 +1,30 @@
+"""A framed view with a title and a legend."""
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+
+class Card(QFrame):
+    """Frame around a view.
+
+    Parameters
+    ----------
+    title
+        Name of the view.
+    legend
+        What stands at the right of the title.
+    """
+
+    def __init__(self, title: str, legend: QWidget) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        label = QLabel(title)
+        label.setObjectName("title")
+        header = QHBoxLayout()
+        header.setContentsMargins(12, 8, 12, 2)
+        header.setSpacing(12)
+        header.addWidget(label)
+        header.addWidget(legend, 1)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(1, 1, 1, 6)
+        self.body.setSpacing(0)
+        self.body.addLayout(header)

@@ -1,0 +1,205 @@
+"""The room from above: field of view, detections, tracks with their trails, and the truth of a simulation."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Signal
+from PySide6.QtGui import QFont, QPainterPath
+from PySide6.QtWidgets import QWidget
+
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.geometry import polar_to_xy
+from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.points import plan_readout
+from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.trails import (
+    FIELD_OF_VIEW_RAD,
+    TRAIL_LENGTH,
+    arrows,
+    ellipses,
+    fading_trails,
+    field_of_view,
+    fit_range,
+    range_rings,
+)
+from isactrack.gui.qt.card import Card
+from isactrack.gui.qt.legend import Legend
+from isactrack.gui.qt.lines_item import LinesItem
+from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
+from isactrack.tracks import Track, TrackStatus
+
+_LEGEND = (
+    ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
+    ("cross", "truth"),
+)  # fmt: skip
+
+
+class PlanView(Card):
+    """Sensor frame from above: x to the right, y along boresight, equal scales.
+
+    All marks are drawn by a fixed number of scene items; labels come from a pool that only grows to the largest number
+    of tracks seen at once.
+    """
+
+    pointed = Signal(str)
+    """What lies under the pointer."""
+
+    history_length = TRAIL_LENGTH
+    """Snapshots that `show_snapshot` wants."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__("Plan", Legend(theme, _LEGEND))
+        self.setParent(parent)
+        self._theme = theme
+        self._reach_m, self._range_max_m = 0.0, 0.0
+        self._show_trails, self._show_ids = True, True
+        self._framed = True  # until the user zooms or moves
+        self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
+        self.plot.setAspectLocked(True)
+        self.plot.disableAutoRange()
+        self.plot.getViewBox().sigResized.connect(self._on_resized)
+        self.plot.getViewBox().sigRangeChangedManually.connect(self._on_moved_by_user)
+        self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
+        self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
+        self._ring_labels: list[Any] = []
+        self._trails = LinesItem(self._colour, 2.0)
+        self._ellipses = LinesItem(self._colour, 1.0)
+        self._arrows = LinesItem(self._colour, 1.6)
+        self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
+        self._detections = pg.ScatterPlotItem(
+            symbol="o", size=6, brush=None, pen=pg.mkPen(with_opacity(theme.text, 0.75), width=1.2), pxMode=True
+        )
+        self._tracks = pg.ScatterPlotItem(symbol="o", pxMode=True)
+        self._labels: list[Any] = []
+        for item in (
+            self._wedge, self._rings, self._ellipses, self._trails, self._truth, self._detections, self._arrows,
+            self._tracks,
+        ):  # fmt: skip
+            self.plot.addItem(item, ignoreBounds=True)
+        self.body.addWidget(self.widget)
+        self.widget.scene().sigMouseMoved.connect(self._on_mouse_moved)
+
+    def show_snapshot(self, history: Sequence[Snapshot]) -> None:
+        """Draw the last of some snapshots; the others give the trails."""
+        snapshot = history[-1]
+        position = snapshot.detections.position_m
+        self._detections.setData(position[:, 0], position[:, 1])
+        truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
+        self._truth.setData(truth[:, 0], truth[:, 1])
+        self._trails.set_lines(fading_trails(history) if self._show_trails else [])
+        self._ellipses.set_lines(ellipses(snapshot.tracks))
+        self._arrows.set_lines(arrows(snapshot.tracks))
+        self._tracks.setData([self._spot(track) for track in snapshot.tracks])
+        self._draw_labels(snapshot.tracks if self._show_ids else ())
+
+    def set_trails(self, visible: bool) -> None:
+        """Show or hide the trails, from the next snapshot on."""
+        self._show_trails = visible
+
+    def set_ids(self, visible: bool) -> None:
+        """Show or hide the ids, from the next snapshot on."""
+        self._show_ids = visible
+
+    def set_grid(self, visible: bool) -> None:
+        """Show or hide the range rings and their labels."""
+        self._rings.setVisible(visible)
+        for label in self._ring_labels:
+            label.setVisible(visible)
+
+    def set_reach(self, reach_m: float, range_max_m: float) -> None:
+        """Show the field of view up to a range; nothing moves while it stays the same."""
+        if (reach_m, range_max_m) != (self._reach_m, self._range_max_m):
+            self._reach_m, self._range_max_m = reach_m, range_max_m
+            self._draw_room()
+            self.frame()
+
+    def frame(self) -> None:
+        """Show the field of view up to the reach again."""
+        self._framed = True
+        if self._reach_m > 0.0:
+            box = self.plot.getViewBox()
+            left, bottom, width, height = fit_range(field_of_view(self._reach_m), box.width(), box.height())
+            self.plot.setRange(QRectF(left, bottom, width, height), padding=0.0)
+
+    @property
+    def label_texts(self) -> list[str]:
+        """Labels that are shown."""
+        return [label.toPlainText() for label in self._labels if label.isVisible()]
+
+    def _on_resized(self, _box: object) -> None:
+        if self._framed:
+            self.frame()
+
+    def _on_moved_by_user(self, _axes: object) -> None:
+        self._framed = False
+
+    def _colour(self, track_id: int) -> str:
+        return track_colour(track_id, light=self._theme.light)
+
+    def _spot(self, track: Track) -> dict[str, object]:
+        colour = self._colour(track.track_id)
+        if track.status is TrackStatus.CONFIRMED:
+            look = {"size": 11, "brush": pg.mkBrush(colour), "pen": pg.mkPen(self._theme.plot, width=1)}
+        elif track.status is TrackStatus.COASTED:
+            pen = pg.mkPen(colour, width=1.6)
+            pen.setDashPattern([1.6, 1.6])
+            look = {"size": 12, "brush": pg.mkBrush(self._theme.plot), "pen": pen}
+        else:
+            look = {"size": 9, "brush": pg.mkBrush(None), "pen": pg.mkPen(colour, width=1.2)}
+        return {"pos": tuple(track.position_m), **look}
+
+    def _truth_pen(self) -> Any:
+        pen = pg.mkPen(with_opacity(self._theme.text, 0.9), width=1)
+        pen.setDashPattern([2.0, 1.5])
+        return pen
+
+    def _draw_labels(self, tracks: Sequence[Track]) -> None:
+        while len(self._labels) < len(tracks):
+            self._labels.append(self._make_label(anchor=(-0.28, 1.0)))
+        for label, track in zip(self._labels, tracks, strict=False):
+            label.setText(str(track.track_id), color=self._colour(track.track_id))
+            label.setPos(*track.position_m)
+            label.setVisible(True)
+        for label in self._labels[len(tracks) :]:
+            label.setVisible(False)
+
+    def _draw_room(self) -> None:
+        outline = field_of_view(self._range_max_m)
+        self._wedge.setData(outline[:, 0], outline[:, 1])
+        ranges, rings = range_rings(self._reach_m, self._range_max_m)
+        self._rings.setData(rings[:, 0], rings[:, 1], connect="finite")
+        while len(self._ring_labels) < len(ranges):
+            self._ring_labels.append(self._make_label(anchor=(-0.15, 0.35)))
+        for k, label in enumerate(self._ring_labels):
+            label.setVisible(k < len(ranges) and self._rings.isVisible())
+            if k < len(ranges):
+                label.setText(f"{ranges[k]:g} m", color=self._theme.muted)
+                label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
+
+    def _make_label(self, anchor: tuple[float, float]) -> Any:
+        label = pg.TextItem(anchor=anchor)
+        font = QFont(self.font())
+        font.setPointSize(SMALL_POINT_SIZE)
+        label.setFont(font)
+        self.plot.addItem(label, ignoreBounds=True)
+        return label
+
+    def _on_mouse_moved(self, position: QPointF) -> None:
+        if not self.plot.sceneBoundingRect().contains(position):
+            return
+        at = self.plot.getViewBox().mapSceneToView(position)
+        if math.isfinite(at.x()) and math.isfinite(at.y()):
+            self.pointed.emit(plan_readout(at.x(), at.y()))
+
+
+def _cross() -> QPainterPath:
+    """Return a cross of two lines in the unit square that the scatter plot scales."""
+    path = QPainterPath()
+    path.moveTo(-0.5, 0.0)
+    path.lineTo(0.5, 0.0)
+    path.moveTo(0.0, -0.5)
+    path.lineTo(0.0, 0.5)
+    return path

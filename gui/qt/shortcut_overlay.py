@@ -1,0 +1,81 @@
+"""The keys, over the window."""
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from isactrack.gui.models.shortcuts import by_menu
+
+
+class ShortcutOverlay(QWidget):
+    """Covers its parent and lists the keys; any key or click closes it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._covered = parent
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        panel = QFrame()
+        panel.setObjectName("card")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(4)
+        for menu, commands in by_menu().items():
+            section = QLabel(menu.upper())
+            section.setObjectName("section")
+            section.setContentsMargins(0, 8, 0, 0)
+            grid.addWidget(section, grid.rowCount(), 0, 1, 2)
+            for entry in commands:
+                line = grid.rowCount()
+                grid.addWidget(_keys(entry.keys), line, 0)
+                grid.addWidget(QLabel(entry.text), line, 1)
+        title = QLabel("Keys")
+        title.setObjectName("headline")
+        inner = QVBoxLayout(panel)
+        inner.setContentsMargins(28, 20, 28, 22)
+        inner.addWidget(title)
+        inner.addLayout(grid)
+        outer = QVBoxLayout(self)
+        outer.addWidget(panel, 0, Qt.AlignmentFlag.AlignCenter)
+        parent.installEventFilter(self)
+        self.hide()
+
+    def toggle(self) -> None:
+        """Show or hide."""
+        self.setVisible(not self.isVisible())
+        if self.isVisible():
+            self.resize(self._covered.size())
+            self.raise_()
+            self.setFocus()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Keep covering the parent when it is resized."""
+        if event.type() is QEvent.Type.Resize:
+            self.resize(self._covered.size())
+        return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, _event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Close."""
+        self.hide()
+
+    def mousePressEvent(self, _event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Close."""
+        self.hide()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Darken what is behind."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(0, 0, 0, 150))
+        painter.end()
+
+
+def _keys(keys: tuple[str, ...]) -> QWidget:
+    widget = QWidget()
+    layout = QHBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(5)
+    for key in keys:
+        label = QLabel(key)
+        label.setObjectName("key")
+        layout.addWidget(label)
+    layout.addStretch(1)
+    return widget

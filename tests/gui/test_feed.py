@@ -1,0 +1,140 @@
+"""Sessions as feeds, and opening in the background."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from isactrack.acquisition.snapshot import Health, Snapshot
+from isactrack.errors import DeviceNotFoundError
+from isactrack.gui.models.feed import FILE_CAPACITY, LIVE_CAPACITY, Feed, Opening, SessionFeed
+from isactrack.source import Source
+
+Wait = Callable[[Callable[[], bool]], None]
+
+
+class FakeSubscription:
+    """A queue that a test fills."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self.waiting: list[Snapshot] = []
+
+    def drain(self) -> list[Snapshot]:
+        new, self.waiting = self.waiting, []
+        return new
+
+
+class FakeSession:
+    """Notes what is asked of it."""
+
+    def __init__(self, health: Health, fault: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self.subscription = FakeSubscription()
+        self._health = health
+        self._fault = fault
+
+    def start(self) -> None:
+        self.calls.append("start")
+        if self._fault is not None:
+            raise self._fault
+
+    def health(self) -> Health:
+        return self._health
+
+    def subscribe(self, capacity: int) -> FakeSubscription:
+        self.calls.append(f"subscribe {capacity}")
+        return self.subscription
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_session_is_subscribed_started_and_closed_once(
+    healthy: Health, make_snapshot: Callable[..., Snapshot]
+) -> None:
+    session = FakeSession(healthy)
+    feed = SessionFeed(session)
+    assert feed.live
+    session.subscription.waiting = [make_snapshot(0), make_snapshot(1)]
+    assert [s.index for s in feed.poll()] == [0, 1]
+    assert feed.poll() == []
+    session.subscription.skipped = 7
+    assert feed.health().viewer_skipped == 7
+    feed.close()
+    feed.close()
+    assert session.calls == [f"subscribe {LIVE_CAPACITY}", "start", "stop", "close"]
+
+
+def test_a_file_has_an_end_and_room_for_all_of_it(healthy: Health) -> None:
+    session = FakeSession(replace(healthy, source=Source.REPLAY))
+    assert not SessionFeed(session).live
+    assert session.calls[0] == f"subscribe {FILE_CAPACITY}"
+
+
+def test_a_session_that_cannot_start_is_closed(healthy: Health) -> None:
+    session = FakeSession(healthy, DeviceNotFoundError("no port"))
+    with pytest.raises(DeviceNotFoundError):
+        SessionFeed(session)
+    assert session.calls[-1] == "close"
+
+
+def test_opening_hands_the_feed_over_once(make_feed: Callable[..., Feed], wait_until: Wait) -> None:
+    feed = make_feed()
+    gate = threading.Event()
+
+    def open_feed() -> Feed:
+        gate.wait(5.0)
+        return feed
+
+    opening = Opening(open_feed, "x")
+    opening.start()
+    assert opening.take() is None
+    gate.set()
+    taken: list[Feed] = []
+
+    def take() -> bool:
+        came = opening.take()
+        taken.extend([] if came is None else [came])
+        return bool(taken)
+
+    wait_until(take)
+    assert taken == [feed]
+    assert opening.take() is None
+    opening.cancel()
+    assert feed.closed == 0  # type: ignore[attr-defined]
+
+
+def test_a_feed_that_comes_after_the_window_was_closed_is_closed(
+    make_feed: Callable[..., Feed], wait_until: Wait
+) -> None:
+    feed = make_feed()
+    gate = threading.Event()
+
+    def open_feed() -> Feed:
+        gate.wait(5.0)
+        return feed
+
+    opening = Opening(open_feed, "x")
+    opening.start()
+    opening.cancel(timeout_s=0.01)
+    gate.set()
+    wait_until(lambda: feed.closed == 1)  # type: ignore[attr-defined]
+    assert opening.take() is None
+
+
+@pytest.mark.parametrize("error", [DeviceNotFoundError("no port", "plug it in"), KeyError("slip")])
+def test_an_opening_that_fails_says_why(error: Exception, wait_until: Wait) -> None:
+    def open_feed() -> Feed:
+        raise error
+
+    opening = Opening(open_feed, "x")
+    opening.start()
+    wait_until(lambda: opening.error is not None)
+    assert opening.error is not None
+    assert opening.error is error or opening.error.__cause__ is error
+    assert opening.error.hint
