@@ -21,6 +21,8 @@ ARROW_SECONDS = 1.0
 """An arrow ends where the track will be after this time."""
 FIELD_OF_VIEW_RAD = math.radians(60.0)
 """Half-width of the drawn field of view: where the pattern of a patch antenna has fallen by a few dB."""
+FRAMED_HALF_WIDTH_RAD = math.radians(40.0)
+"""Half-width of the part of it that the view is fitted to."""
 _FADE_BANDS = 6
 _MAX_RANGE_M = 1e4
 _CIRCLE = np.stack([np.cos(np.linspace(0.0, 2.0 * np.pi, 33)), np.sin(np.linspace(0.0, 2.0 * np.pi, 33))])

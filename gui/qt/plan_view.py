@@ -17,6 +17,7 @@ from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.trails import (
     FIELD_OF_VIEW_RAD,
+    FRAMED_HALF_WIDTH_RAD,
     TRAIL_LENGTH,
     arrows,
     ellipses,
@@ -117,11 +118,12 @@ class PlanView(Card):
             self.frame()
 
     def frame(self) -> None:
-        """Show the field of view up to the reach again."""
+        """Show the field of view up to the reach again, but for its far corners, which would make the room small."""
         self._framed = True
         if self._reach_m > 0.0:
             box = self.plot.getViewBox()
-            left, bottom, width, height = fit_range(field_of_view(self._reach_m), box.width(), box.height())
+            shown = field_of_view(self._reach_m, FRAMED_HALF_WIDTH_RAD)
+            left, bottom, width, height = fit_range(shown, box.width(), box.height())
             self.plot.setRange(QRectF(left, bottom, width, height), padding=0.0)
 
     @property

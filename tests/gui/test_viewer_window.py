@@ -23,6 +23,7 @@ from isactrack.errors import DeviceTimeoutError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
 from isactrack.gui.models.timeline import Mode
+from isactrack.gui.models.trails import FRAMED_HALF_WIDTH_RAD
 from isactrack.gui.qt.app import run_viewer
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.style import apply_theme
@@ -137,7 +138,7 @@ def test_axes_are_physical_and_labelled(make_window: MakeWindow, make_feed: Make
     assert (low, high) == (pytest.approx(-32.5 * 0.11), pytest.approx(31.5 * 0.11))
     (left, right), (low, high) = plan.viewRange()
     assert left == pytest.approx(-right)
-    assert right > 191 * 0.047 * np.sin(np.pi / 3)
+    assert right > 191 * 0.047 * np.sin(FRAMED_HALF_WIDTH_RAD)
     assert low < 0.0 < 191 * 0.047 < high
     box = plan.getViewBox()
     assert box.width() / (right - left) == pytest.approx(box.height() / (high - low), rel=0.01)
