@@ -5,24 +5,28 @@ into detections, a tracker (`isactrack.tracking`) turns detections into tracks, 
 recorded (`isactrack.recordings`), replayed and watched (`isactrack.gui`).
 """
 
-from isactrack.detections import Detections
-from isactrack.errors import (
-    CaptureLossError,
-    ConfigError,
-    DeviceError,
-    DeviceNotFoundError,
-    DeviceStateError,
-    DeviceTimeoutError,
-    IsacError,
-    ProtocolError,
-    RecordingError,
-)
-from isactrack.fmcw import FmcwSensor, IqOrder
-from isactrack.frame import Frame
-from isactrack.geometry import Pose
-from isactrack.source import Source
-from isactrack.tracks import Track, TrackStatus
-from isactrack.truth import Truth
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isactrack.detections import Detections
+    from isactrack.errors import (
+        CaptureLossError,
+        ConfigError,
+        DeviceError,
+        DeviceNotFoundError,
+        DeviceStateError,
+        DeviceTimeoutError,
+        IsacError,
+        ProtocolError,
+        RecordingError,
+    )
+    from isactrack.fmcw import FmcwSensor, IqOrder
+    from isactrack.frame import Frame
+    from isactrack.geometry import Pose
+    from isactrack.source import Source
+    from isactrack.tracks import Track, TrackStatus
+    from isactrack.truth import Truth
 
 __version__ = "0.1.0"
 
@@ -46,3 +50,28 @@ __all__ = [
     "TrackStatus",
     "Truth",
 ]
+
+# Names are imported when they are first used: numpy alone would take longer than the rest of `isactrack --help`.
+_MODULES = {
+    "Detections": "detections",
+    "FmcwSensor": "fmcw",
+    "Frame": "frame",
+    "IqOrder": "fmcw",
+    "Pose": "geometry",
+    "Source": "source",
+    "Track": "tracks",
+    "TrackStatus": "tracks",
+    "Truth": "truth",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"isactrack.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -85,9 +85,15 @@ class FmcwSensor:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise ConfigError(f"{name} is {value}, it must be positive", "check the profile of the sensor")
+        for name in ("idle_time_s", "adc_start_s"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ConfigError(f"{name} is {value}, it must not be negative", "check the profile of the sensor")
         for name in ("samples_per_chirp", "loops_per_frame"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, it must be at least 1")
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, it must be at least 1", "check the profile of the sensor"
+                )
         if not self.tx_positions or not self.rx_positions:
             raise ConfigError("the sensor has no transmitter or no receiver", "check the masks of channelCfg")
         if self.samples_per_chirp % 2:

@@ -1,0 +1,132 @@
+"""A recording through the chain and the tracker, every frame of it, as fast as it goes."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.errors import ConfigError
+from isactrack.processing.chain import ChainConfig, ChainOutput, FmcwChain
+from isactrack.processing.spectra import RangeDopplerMap
+from isactrack.recordings import Recording, TrackTable
+from isactrack.tracking.metrics import TrackingScore, evaluate_tracks
+from isactrack.tracking.tracker import TrackerConfig
+from isactrack.tracks import TrackStatus
+
+Progress = Callable[[int], None]
+"""Called with the number of frames that are done."""
+
+
+def detect(
+    recording: Recording, config: ChainConfig | None = None, progress: Progress | None = None
+) -> Iterator[ChainOutput]:
+    """Yield what the chain makes of each coherent interval of a recording.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    config
+        Settings of the chain; None for the defaults.
+    progress
+        Called after each frame.
+
+    Raises
+    ------
+    ConfigError
+        If the settings do not suit the recorded sensor.
+    """
+    chain = FmcwChain(recording.sensor, config or ChainConfig())
+    for done, frame in enumerate(recording.frames(), start=1):
+        output = chain(frame)
+        if progress is not None:
+            progress(done)
+        if output is not None:
+            yield output
+
+
+def track(
+    recording: Recording,
+    chain_config: ChainConfig | None = None,
+    tracker_config: TrackerConfig | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Snapshot]:
+    """Yield a snapshot, with its tracks and the truth if the file has it, of each coherent interval of a recording.
+
+    Parameters
+    ----------
+    recording
+        An open recording.
+    chain_config, tracker_config
+        Settings of the chain and the tracker; None for the defaults.
+    progress
+        Called after each frame.
+
+    Raises
+    ------
+    ConfigError
+        If the settings do not suit the recorded sensor.
+    """
+    pipeline = Pipeline(recording.sensor, chain_config, tracker_config)
+    for index, frame in enumerate(recording.frames()):
+        snapshot = pipeline.push(frame, recording.truth(index))
+        if progress is not None:
+            progress(index + 1)
+        if snapshot is not None:
+            yield snapshot
+
+
+class MapAverage:
+    """Mean power of range-Doppler maps of equal axes: what stays the same stands out of the noise."""
+
+    def __init__(self) -> None:
+        self._sum: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None = None
+        self._last: RangeDopplerMap | None = None
+        self._count = 0
+
+    def add(self, spectrum: RangeDopplerMap) -> None:
+        """Take a map into the mean."""
+        power = spectrum.power.astype(np.float64)
+        self._sum = power if self._sum is None else self._sum + power
+        self._last = spectrum
+        self._count += 1
+
+    def mean(self) -> RangeDopplerMap | None:
+        """Return the mean map, None if there was none."""
+        if self._sum is None or self._last is None:
+            return None
+        power = (self._sum / self._count).astype(np.float32)
+        return RangeDopplerMap(power, self._last.velocity_axis_mps, self._last.range_axis_m)
+
+
+def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
+    """Score tracks against the truth in a recording.
+
+    Parameters
+    ----------
+    recording
+        An open recording of a simulation.
+    table
+        States of the tracks, in the sensor frame and on the recording's device clock.
+
+    Raises
+    ------
+    ConfigError
+        If the recording has no truth.
+    """
+    known = [truth for truth in (recording.truth(index) for index in range(len(recording))) if truth is not None]
+    if not known:
+        raise ConfigError(
+            f"{recording.path} has no truth to score tracks against",
+            "only recordings of a simulation know it; record one with `isactrack record -d sim://awr1642`",
+        )
+    return evaluate_tracks(
+        track_time_s=table.time_s,
+        track_id=table.track_id,
+        is_confirmed=table.status != TrackStatus.TENTATIVE.value,
+        track_position_m=table.position_m,
+        truth_time_s=np.concatenate([np.full(len(truth), truth.time_s) for truth in known]),
+        target_id=np.concatenate([truth.target_id for truth in known]),
+        truth_position_m=np.concatenate([truth.position_m for truth in known]),
+    )

@@ -1,0 +1,443 @@
+"""A session: a device feeds a recorder, which loses nothing, and a pipeline and viewers, which may skip.
+
+::
+
+    device --capture thread--+--> lossless queue --recorder thread--> file
+                             +--> queue ----------pipeline thread---> subscriptions
+
+Only the capture thread talks to the running device (unless it hangs there when the session is to stop), and only the
+recorder thread to the file. Whatever ends the session (the end of the stream, a limit, `Session.stop`, an error
+anywhere), the order is the same: the device stops, the recorder writes what waits and closes the file, the pipeline
+finishes, the subscriptions end.
+"""
+
+import contextlib
+import math
+import shutil
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from isactrack.acquisition.counters import Counters
+from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.queues import BoundedQueue, LosslessQueue, QueueClosedError, SkippingQueue
+from isactrack.acquisition.snapshot import Health, Snapshot
+from isactrack.drivers.device import Device
+from isactrack.errors import DeviceError, DeviceStateError, IsacError
+from isactrack.frame import Frame
+from isactrack.source import Source
+from isactrack.truth import Truth
+
+RECORDER_CAPACITY = 64
+"""Frames that may wait for the disk before the device has to."""
+PIPELINE_CAPACITY = 4
+"""Frames that may wait for the pipeline before it skips; few, because a live view wants new ones."""
+LOSSLESS_PIPELINE_CAPACITY = 64
+"""Frames that may wait for a pipeline that must not skip before the device has to wait too."""
+FLUSH_INTERVAL_S = 0.5
+"""Time without a frame after which the recorder flushes."""
+LATENCY_FRAMES = 100
+"""Frames over which latency percentiles are taken."""
+
+STOP_PATIENCE_S = 1.0
+"""Time that the capture thread has to come back from the device before the device is stopped under it."""
+
+_Item = tuple[Frame, Truth | None, int]
+"""A frame, its truth, and when it arrived: host monotonic nanoseconds."""
+
+
+class Recorder(Protocol):
+    """What a session asks of a file writer; `isactrack.recordings.RecordingWriter` is one."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def frames_written(self) -> int:
+        """Frames in the file."""
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of samples in the file."""
+
+    def append(self, frame: Frame, truth: Truth | None = None) -> None:
+        """Write a frame."""
+
+    def flush(self) -> None:
+        """Make the frames so far safe from the death of this process."""
+
+    def close(self, reason: str = ...) -> None:
+        """Finish the file, noting why the recording ended."""
+
+
+class Subscription(SkippingQueue[Snapshot]):
+    """Snapshots for one viewer: `drain` takes what is new, `skipped` counts what the viewer was too slow for."""
+
+
+class Session:
+    """Run a configured device until its stream ends, a limit is reached, `stop` is called or something fails.
+
+    The session owns what it is given: `close` also closes the device and the recorder. With ``with`` the session is
+    closed at the end of the block.
+
+    Parameters
+    ----------
+    device
+        A configured device.
+    recorder
+        Where every frame goes; None records nothing.
+    pipeline
+        What makes snapshots of frames for the subscriptions; None makes none.
+    max_frames
+        Frames to take; None for no limit.
+    duration_s
+        Time to take, on the device's clock; None for no limit.
+    lossless_pipeline
+        True makes the device wait for the pipeline, for replays in which every frame counts.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        recorder: Recorder | None = None,
+        pipeline: Pipeline | None = None,
+        max_frames: int | None = None,
+        duration_s: float | None = None,
+        lossless_pipeline: bool = False,
+    ) -> None:
+        self._device = device
+        self._recorder = recorder
+        self._pipeline = pipeline
+        self._max_frames = max_frames
+        self._duration_s = duration_s
+        self._recorder_queue: LosslessQueue[_Item] = LosslessQueue(RECORDER_CAPACITY)
+        self._pipeline_queue: BoundedQueue[_Item] = (
+            LosslessQueue(LOSSLESS_PIPELINE_CAPACITY) if lossless_pipeline else SkippingQueue(PIPELINE_CAPACITY)
+        )
+        self._subscriptions: list[Subscription] = []
+        self._threads: list[threading.Thread] = []
+        self._live_threads = 0
+        self._stopping = threading.Event()
+        self._stop_deadline_s = math.inf
+        self._captured = threading.Event()
+        self._device_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._error: IsacError | None = None
+        # A replay keeps the counters and the clock readings of its recording: they say nothing about this run.
+        self._is_replay = device.info.source is Source.REPLAY
+        self._counters = Counters(device.sensor, first_counter=None if self._is_replay else 0)
+        self._latencies_ms: deque[float] = deque(maxlen=LATENCY_FRAMES)
+        self._recorder_open = recorder is not None
+
+    # --- control -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the device and the threads.
+
+        Raises
+        ------
+        DeviceStateError
+            If the session was started before or the device is not configured.
+        DeviceError
+            If the device does not start; the recorder is closed then.
+        """
+        if self._threads or self._ended.is_set():
+            raise DeviceStateError("this session was started before", "make a new session for another run")
+        jobs: list[tuple[str, Callable[[], None]]] = [("capture", self._capture)]
+        if self._recorder is not None:
+            jobs.append(("recorder", self._record))
+        if self._pipeline is not None:
+            jobs.append(("pipeline", self._process))
+        try:
+            self._device.start()
+            self._counters.begin()
+            self._live_threads = len(jobs)
+            self._threads = [
+                threading.Thread(target=self._run, args=(name, job), name=f"isactrack-{name}") for name, job in jobs
+            ]
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            self._abort_start()
+            raise
+
+    def stop(self) -> None:
+        """Ask the session to end and return at once, from any thread; what was taken is still recorded."""
+        if not self._stopping.is_set():
+            self._stop_deadline_s = time.monotonic() + STOP_PATIENCE_S
+            self._stopping.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end of the session.
+
+        Parameters
+        ----------
+        timeout_s
+            Longest wait; None waits for the end.
+
+        Returns
+        -------
+        bool
+            Whether the session has ended: the file is closed and no thread runs.
+
+        Raises
+        ------
+        IsacError
+            What ended the session, if that was an error.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        # In slices, because a wait without end cannot be interrupted by Ctrl-C on Windows.
+        while not self._ended.wait(_slice(deadline)):
+            if time.monotonic() >= self._stop_deadline_s and not self._captured.is_set():
+                self._stop_deadline_s = math.inf
+                self._stop_hanging_device()
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def close(self) -> None:
+        """Stop, wait for the end, close recorder and device; may be called again.
+
+        An error that ended the session stays in `health` and is raised by `wait`, not here.
+        """
+        self.stop()
+        if not self._threads:
+            self._close_recorder("never started")
+            self._end()
+        with contextlib.suppress(IsacError):
+            self.wait()
+        self._device.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- what viewers see --------------------------------------------------------------------------------------------
+
+    def subscribe(self, capacity: int = 2) -> Subscription:
+        """Return a subscription to the snapshots from now on.
+
+        Parameters
+        ----------
+        capacity
+            Snapshots that may wait; older ones are skipped and counted.
+        """
+        subscription = Subscription(capacity)
+        with self._lock:
+            self._subscriptions.append(subscription)
+            if self._ended.is_set():
+                subscription.close()
+        return subscription
+
+    def health(self) -> Health:
+        """Return counters and rates of this moment."""
+        info, counters, recorder = self._device.info, self._counters, self._recorder
+        with self._lock:
+            viewer_skipped = sum(s.skipped for s in self._subscriptions)
+            latencies = list(self._latencies_ms)
+        return Health(
+            url=info.url,
+            model=info.model,
+            source=info.source,
+            origin=info.origin,
+            running=bool(self._threads) and not self._ended.is_set(),
+            elapsed_s=counters.elapsed_s(),
+            frames=counters.frames,
+            frame_rate_hz=counters.rate_hz(),
+            nominal_rate_hz=counters.nominal_rate_hz,
+            incomplete_frames=counters.incomplete,
+            missing_frames=counters.missing,
+            lost_bytes=counters.lost_bytes,
+            lost_share=counters.lost_share,
+            recorded_frames=recorder.frames_written if recorder else 0,
+            recorded_bytes=recorder.bytes_written if recorder else 0,
+            recorder_queue=len(self._recorder_queue),
+            recording_path=str(recorder.path) if recorder else None,
+            disk_free_bytes=_disk_free(recorder.path) if recorder else None,
+            pipeline_skipped=self._pipeline_queue.skipped if isinstance(self._pipeline_queue, SkippingQueue) else 0,
+            viewer_skipped=viewer_skipped,
+            latency_p50_ms=_percentile(latencies, 50),
+            latency_p99_ms=_percentile(latencies, 99),
+            error=self._error,
+        )
+
+    # --- threads -----------------------------------------------------------------------------------------------------
+
+    def _run(self, name: str, job: Callable[[], None]) -> None:
+        """Run a thread's job, keep its error, and end the session with the last thread."""
+        try:
+            job()
+        except Exception as error:  # noqa: BLE001 - a thread has no caller; `wait` raises what is kept here
+            self._fail(name, error)
+        with self._lock:
+            self._live_threads -= 1
+            last = self._live_threads == 0
+        if last:
+            self._end()
+
+    def _capture(self) -> None:
+        try:
+            self._take_frames()
+        except QueueClosedError:
+            pass  # the recorder or the pipeline has failed and left; its error is kept
+        except DeviceError as error:
+            if not self._stopping.is_set():  # else the device was stopped, or silent, while the session ended
+                self._fail("capture", error)
+        except Exception as error:  # noqa: BLE001 - kept before the recorder closes, which notes why it ended
+            self._fail("capture", error)
+        finally:
+            self._captured.set()
+            self._counters.end()
+            try:
+                self._stop_device()
+            finally:
+                self._recorder_queue.close()
+                self._pipeline_queue.close()
+
+    def _take_frames(self) -> None:
+        while not self._stopping.is_set():
+            frame = self._device.read()
+            if frame is None:
+                if not self._stopping.is_set():
+                    self._counters.expect(self._device.frame_count)
+                return
+            self._counters.take(frame)
+            self._hand_out(frame)
+            if self._limit_reached(frame):
+                return
+
+    def _stop_device(self) -> None:
+        with self._device_lock:
+            self._device.stop()
+
+    def _stop_hanging_device(self) -> None:
+        try:
+            self._stop_device()
+        except DeviceError as error:
+            self._fail("capture", error)
+
+    def _hand_out(self, frame: Frame) -> None:
+        arrived_ns = time.monotonic_ns() if self._is_replay else frame.host_monotonic_ns
+        item = frame, self._device.truth(frame), arrived_ns
+        if self._recorder is not None:
+            self._recorder_queue.put(item)
+        if self._pipeline is not None:
+            self._pipeline_queue.put(item)
+
+    def _limit_reached(self, frame: Frame) -> bool:
+        if self._max_frames is not None and self._counters.frames >= self._max_frames:
+            return True
+        if self._duration_s is None:
+            return False
+        period = self._device.sensor.frame_period_s
+        covered = frame.device_time_s - self._counters.first_time_s + period
+        return covered > self._duration_s - period / 2
+
+    def _record(self) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        try:
+            while not self._recorder_queue.ended:
+                item = self._recorder_queue.get(FLUSH_INTERVAL_S)
+                if item is None:
+                    recorder.flush()  # a silent device must not keep the last frames from the disk
+                else:
+                    frame, truth, _ = item
+                    recorder.append(frame, truth)
+        finally:
+            self._recorder_queue.close()
+            self._close_recorder(self._reason())
+
+    def _process(self) -> None:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return
+        try:
+            for frame, truth, arrived_ns in self._pipeline_queue:
+                snapshot = pipeline.push(frame, truth)
+                if snapshot is not None:
+                    self._show(snapshot, arrived_ns)
+        finally:
+            self._pipeline_queue.close()
+
+    def _show(self, snapshot: Snapshot, arrived_ns: int) -> None:
+        with self._lock:
+            self._latencies_ms.append((time.monotonic_ns() - arrived_ns) * 1e-6)
+            subscriptions = list(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.put(snapshot)
+
+    def _abort_start(self) -> None:
+        """Undo a start that failed or was interrupted, whichever threads run already."""
+        self._stopping.set()
+        self._recorder_queue.close()
+        self._pipeline_queue.close()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._threads.clear()
+        self._stop_device()
+        self._close_recorder("the device did not start")
+        self._end()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _fail(self, name: str, error: Exception) -> None:
+        """Keep the first error and ask everybody to stop."""
+        if not isinstance(error, IsacError):
+            cause = error
+            error = IsacError(f"the {name} thread failed: {type(cause).__name__}: {cause}", "please report this")
+            error.__cause__ = cause
+        with self._lock:
+            self._error = self._error or error
+        self.stop()
+
+    def _reason(self) -> str:
+        if self._error is not None:
+            return f"error: {self._error}"
+        return "stopped" if self._stopping.is_set() else "finished"
+
+    def _close_recorder(self, reason: str) -> None:
+        if self._recorder is not None and self._recorder_open:
+            self._recorder_open = False
+            self._recorder.close(reason=reason)
+
+    def _end(self) -> None:
+        with self._lock:
+            for subscription in self._subscriptions:
+                subscription.close()
+            self._ended.set()
+
+
+def _slice(deadline: float | None) -> float:
+    return 0.2 if deadline is None else min(0.2, max(0.0, deadline - time.monotonic()))
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    if len(values) < 2:
+        return values[0] if values else 0.0
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _disk_free(path: Path) -> int | None:
+    try:
+        return shutil.disk_usage(path.resolve().parent).free
+    except OSError:
+        return None

@@ -1,0 +1,194 @@
+"""What the commands that run a session share: opening the file, watching the session, summing it up."""
+
+from pathlib import Path
+
+from isactrack.acquisition.session import Session
+from isactrack.acquisition.snapshot import Health
+from isactrack.cli._output import human_bytes, human_share, live_line, print_facts, print_json
+from isactrack.drivers.device import Device
+from isactrack.errors import CaptureLossError, IsacError, RecordingError
+from isactrack.recordings import RecordingHeader, RecordingWriter
+
+_REFRESH_S = 0.25
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Complain about a file that cannot be written before a device is disturbed for it.
+
+    Raises
+    ------
+    RecordingError
+        If the file exists and must not be overwritten, or its folder does not exist.
+    """
+    if path.exists() and not overwrite:
+        raise RecordingError(f"{path} exists already", "choose another name, or give --overwrite to replace it")
+    if not path.resolve().parent.is_dir():
+        raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder unless it is there.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"cannot create the folder {path}: {error.strerror}", "choose another folder") from error
+
+
+def open_writer(device: Device, path: Path, *, note: str = "", overwrite: bool = False) -> RecordingWriter:
+    """Return a writer whose file describes a configured device."""
+    info = device.info
+    header = RecordingHeader(
+        sensor=device.sensor,
+        source=info.source,
+        origin=info.origin,
+        device_url=info.url,
+        device_model=info.model,
+        serial_number=info.serial_number,
+        firmware=info.firmware,
+        profile_text=device.profile_text,
+        pose=device.pose,
+        note=note,
+    )
+    return RecordingWriter(path, header, overwrite=overwrite)
+
+
+def run_session(session: Session) -> bool:
+    """Run a session to its end, showing its health on a terminal; return whether Ctrl-C ended it.
+
+    After Ctrl-C the device is stopped and the file is closed before this returns.
+
+    Raises
+    ------
+    IsacError
+        What ended the session, if that was an error.
+    """
+    try:
+        session.start()
+        with live_line() as show:
+            while not session.wait(_REFRESH_S):
+                show(_line(session.health()))
+    except KeyboardInterrupt:
+        session.stop()
+        session.wait()
+        return True
+    return False
+
+
+def record(
+    device: Device,
+    output: Path,
+    *,
+    as_json: bool,
+    note: str = "",
+    overwrite: bool = False,
+    max_frames: int | None = None,
+    duration_s: float | None = None,
+) -> Health:
+    """Record a configured device to a file, print the summary and return it.
+
+    Whatever ends the recording, the file is closed first; one into which nothing came because of an error is removed.
+
+    Raises
+    ------
+    IsacError
+        What ended the recording, if that was an error.
+    KeyboardInterrupt
+        After Ctrl-C.
+    """
+    interrupted, failure = False, None
+    writer = open_writer(device, output, note=note, overwrite=overwrite)
+    with Session(device, recorder=writer, max_frames=max_frames, duration_s=duration_s) as session:
+        try:
+            interrupted = run_session(session)
+        except IsacError as error:
+            failure = error
+    health = session.health()
+    if failure is not None and health.recorded_frames == 0:
+        output.unlink(missing_ok=True)
+        raise failure
+    report(health, as_json)
+    if failure is not None:
+        raise failure
+    if interrupted:
+        raise KeyboardInterrupt
+    return health
+
+
+def report(health: Health, as_json: bool, **more: object) -> None:
+    """Print the counters of an ended session, for machines with `more` keys."""
+    if as_json:
+        print_json({**summary(health), **more})
+    else:
+        print_summary(health)
+
+
+def summary(health: Health) -> dict[str, object]:
+    """Return the counters of an ended session for `print_json`."""
+    return {
+        "device_url": health.url,
+        "source": health.source,
+        "origin": health.origin,
+        "path": health.recording_path,
+        "frames": health.frames,
+        "recorded_frames": health.recorded_frames,
+        "recorded_bytes": health.recorded_bytes,
+        "elapsed_s": health.elapsed_s,
+        "nominal_rate_hz": health.nominal_rate_hz,
+        "mean_rate_hz": health.frames / health.elapsed_s if health.elapsed_s > 0.0 else 0.0,
+        "incomplete_frames": health.incomplete_frames,
+        "missing_frames": health.missing_frames,
+        "lost_bytes": health.lost_bytes,
+        "lost_share": health.lost_share,
+    }
+
+
+def print_summary(health: Health) -> None:
+    """Print the counters of an ended session for people."""
+    source = health.source if health.source is health.origin else f"{health.source} of {health.origin}"
+    facts = {"device": f"{health.url} ({source})"}
+    if health.recording_path is not None:
+        facts["file"] = f"{health.recording_path}, {human_bytes(health.recorded_bytes)} of samples"
+    rate = health.frames / health.elapsed_s if health.elapsed_s > 0.0 else 0.0
+    facts["frames"] = (
+        f"{health.frames} in {health.elapsed_s:.1f} s, {rate:.1f} Hz ({health.nominal_rate_hz:.1f} nominal)"
+    )
+    facts["lost"] = (
+        f"{human_share(health.lost_share)}: {health.missing_frames} frames missing, "
+        f"{health.incomplete_frames} incomplete, {human_bytes(health.lost_bytes)}"
+    )
+    print_facts(facts)
+
+
+def check_loss(health: Health, max_loss: float | None) -> None:
+    """Complain if more was lost than is allowed.
+
+    Raises
+    ------
+    CaptureLossError
+        With the share that was lost.
+    """
+    if max_loss is not None and health.lost_share > max_loss:
+        raise CaptureLossError(
+            f"{human_share(health.lost_share)} of the data was lost, more than the {human_share(max_loss)} allowed",
+            "the file is complete and marks every gap; look at the network card's buffers, the cable and the disk",
+        )
+
+
+def _line(health: Health) -> str:
+    parts = [
+        f"{health.elapsed_s:6.1f} s",
+        f"{health.frames} frames",
+        f"{health.frame_rate_hz:.1f} of {health.nominal_rate_hz:.1f} Hz",
+        f"lost {human_share(health.lost_share)}",
+    ]
+    if health.recording_path is not None:
+        parts += [human_bytes(health.recorded_bytes), f"{health.recorder_queue} waiting"]
+        if health.disk_free_bytes is not None:
+            parts.append(f"{human_bytes(health.disk_free_bytes)} free")
+    return "  ".join([*parts, "(Ctrl-C stops)"])

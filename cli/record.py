@@ -1,0 +1,50 @@
+"""``isactrack record``: a device to a file."""
+
+from pathlib import Path
+
+import click
+
+from isactrack.cli._options import add_common_options, add_json_option, add_profile_option, parse_duration, parse_share
+
+_EPILOG = """\b
+Examples:
+  isactrack record -d awr1642://auto -c walk.cfg -o walk.h5 --duration 60s
+  isactrack record -d "sim://awr1642?scene=crossing" -o sim.h5 --frames 100
+"""
+
+
+@click.command("record", epilog=_EPILOG)
+@click.option("-d", "--device", "url", metavar="URL", required=True, help="Device to record, see `isactrack devices`.")
+@add_profile_option
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="REC",
+              help="File to write (HDF5).")  # fmt: skip
+@click.option("--duration", type=parse_duration, metavar="TIME", help="Stop after this time, e.g. 60s or 5min.")
+@click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Stop after N frames.")
+@click.option("--max-loss", type=parse_share, metavar="SHARE", help="Exit with 4 if more was lost, e.g. 0.1%.")
+@click.option("--note", default="", metavar="TEXT", help="Note to keep in the file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@add_json_option
+@add_common_options
+def command(
+    url: str,
+    profile: Path | None,
+    output: Path,
+    duration: float | None,
+    frames: int | None,
+    max_loss: float | None,
+    note: str,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Record a device to a file, until a limit is reached or Ctrl-C is pressed."""
+    from isactrack.cli import _capture
+    from isactrack.cli._sources import open_source, read_profile
+
+    _capture.check_target(output, overwrite)
+    profile_text = None if profile is None else read_profile(profile)
+    with open_source(url) as device:
+        device.configure(profile_text)
+        health = _capture.record(
+            device, output, as_json=as_json, note=note, overwrite=overwrite, max_frames=frames, duration_s=duration
+        )
+    _capture.check_loss(health, max_loss)

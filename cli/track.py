@@ -1,0 +1,61 @@
+"""``isactrack track``: tracks through a recording."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from isactrack.cli._options import add_common_options, add_json_option
+from isactrack.cli._settings import (
+    add_chain_options,
+    add_tracker_options,
+    chain_config,
+    check_intervals,
+    tracker_config,
+)
+
+_EPILOG = """\b
+Example:
+  isactrack track walk.h5 -o tracks.csv --max-range 8
+"""
+
+
+@click.command("track", epilog=_EPILOG)
+@click.argument("recording", type=click.Path(path_type=Path), metavar="REC")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="CSV",
+              help="File for the tracks, one row a track and frame.")  # fmt: skip
+@add_chain_options
+@add_tracker_options
+@add_json_option
+@add_common_options
+def command(recording: Path, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Track targets through a recording.
+
+    The file has the columns time_s, track_id, status, x_m, y_m, vx_mps and vy_mps.
+    """
+    from isactrack.acquisition.offline import track
+    from isactrack.cli._output import human_facts, print_json, progress
+    from isactrack.recordings import open_recording, write_tracks_csv
+
+    chain, tracker = chain_config(options), tracker_config(options)
+    with open_recording(recording) as opened:
+        check_intervals(opened, chain.coherent_frames)
+        with progress("tracking", len(opened)) as done:
+            steps = [snapshot.tracks for snapshot in track(opened, chain, tracker, done)]
+        confirmed = {one.track_id for tracks in steps for one in tracks if one.is_confirmed}
+        facts: dict[str, object] = {
+            "recording": str(recording),
+            "source": opened.source,
+            "origin": opened.origin,
+            "frames": len(opened),
+            "intervals": len(steps),
+            "confirmed_tracks": len(confirmed),
+            "rows": sum(len(tracks) for tracks in steps),
+            "output": None if output is None else str(output),
+        }
+    if output is not None:
+        write_tracks_csv(output, steps)
+    if as_json:
+        print_json(facts)
+    else:
+        human_facts(facts)

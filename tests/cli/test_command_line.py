@@ -1,0 +1,260 @@
+"""The command line as people and scripts meet it: help, exit codes, errors in words, JSON."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from isactrack.cli import main as cli_main
+from isactrack.cli._options import parse_duration, parse_share, parse_speed
+from isactrack.cli.main import COMMANDS, root, run
+from isactrack.processing.chain import ChainConfig
+from isactrack.tracking.tracker import TrackerConfig
+
+ISACTRACK = [sys.executable, "-m", "isactrack.cli.main"]
+HEAVY = ("h5py", "scipy", "rich", "PySide6", "pyqtgraph", "matplotlib", "serial")
+
+
+def command_of(name: str) -> click.Command:
+    command = root.get_command(click.Context(root), name)
+    assert command is not None
+    return command
+
+
+# --- help ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command() -> None:
+    result = CliRunner().invoke(root, ["--help"])
+    assert result.exit_code == 0
+    for name, text in COMMANDS.items():
+        assert f"  {name} " in result.output
+        assert text in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(root, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"isactrack {name}" in result.output[result.output.index("Example") :]
+    for parameter in command_of(name).params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts} has no help"
+
+
+def test_a_flag_means_the_same_in_every_command() -> None:
+    meaning: dict[str, set[str | None]] = {}
+    for name in COMMANDS:
+        for parameter in command_of(name).params:
+            for flag in parameter.opts:
+                if flag.startswith("-") and not flag.startswith("--"):
+                    meaning.setdefault(flag, set()).add(parameter.name)
+    assert all(len(names) == 1 for names in meaning.values()), meaning
+
+
+@pytest.mark.parametrize("name", ["process", "track", "evaluate", "view"])
+def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
+    chain, tracker = ChainConfig(), TrackerConfig()
+    expected: dict[str, object] = {
+        "--coherent-frames": chain.coherent_frames, "--p-fa": chain.p_fa, "--min-snr": chain.min_snr_db,
+        "--min-range": chain.min_range_m, "--cluster-distance": chain.cluster_distance_m,
+    }  # fmt: skip
+    if name != "process":
+        expected |= {
+            "--acceleration-std": tracker.acceleration_std_mps2,
+            "--gate-probability": tracker.gate_probability,
+            "--max-misses": tracker.max_misses_confirmed,
+            "--confirm": f"{tracker.confirm_hits}/{tracker.confirm_window}",
+        }
+    words = " ".join(CliRunner().invoke(root, [name, "--help"], terminal_width=300).output.split())
+    for flag, value in expected.items():
+        assert re.search(rf"{flag} (?:(?! --).)*\[default: {re.escape(str(value))}\]", words), flag
+    # What the help says in words.
+    assert chain.max_range_m is None
+    assert chain.remove_static
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from isactrack.cli.main import run; run(['--help']); "
+        f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell the processor time of children")
+def test_help_is_quick() -> None:
+    import resource
+
+    def processor_s(command: list[str]) -> float:
+        # Processor time, because the wall clock also measures what else the machine is doing.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    plain = min(processor_s([sys.executable, "-c", "pass"]) for _ in range(3))
+    shown = min(processor_s([*ISACTRACK, "--help"]) for _ in range(3))
+    assert shown - plain < 0.3
+
+
+def test_version() -> None:
+    result = CliRunner().invoke(root, ["--version"])
+    assert result.output == f"isactrack {import_module('isactrack').__version__}\n"
+
+
+# --- mistakes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("recrod", "record"), ("valdate", "validate"), ("device", "devices")])
+def test_a_mistyped_command_is_answered_with_a_suggestion(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([typed]) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["record", "-o", "x.h5"]) == 2
+    assert "--device" in capsys.readouterr().err
+    assert run(["zzz"]) == 2
+    assert "Did you mean" not in capsys.readouterr().err
+    assert run(["record", "--frmes", "3"]) == 2
+    assert "--frames" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("convert", "text", "value"),
+    [
+        (parse_duration, "60s", 60.0), (parse_duration, "500ms", 0.5), (parse_duration, "1.5min", 90.0),
+        (parse_duration, "2 m", 120.0), (parse_duration, "1h", 3600.0), (parse_duration, "7", 7.0),
+        (parse_share, "0.1%", 0.001), (parse_share, "0.001", 0.001), (parse_share, "100 %", 1.0),
+        (parse_share, "0", 0.0),
+        (parse_speed, "max", float("inf")), (parse_speed, "2.5", 2.5),
+    ],
+)  # fmt: skip
+def test_values_with_units_are_read(convert: Callable[[str], float], text: str, value: float) -> None:
+    assert convert(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("convert", "text"),
+    [
+        (parse_duration, "0"), (parse_duration, "-3s"), (parse_duration, "3 days"), (parse_duration, ""),
+        (parse_share, "101%"), (parse_share, "-1%"), (parse_share, "a"), (parse_speed, "0"), (parse_speed, "nan"),
+        (parse_speed, "inf"), (parse_speed, "fast"), (parse_duration, "nan"),
+    ],
+)  # fmt: skip
+def test_values_that_make_no_sense_are_refused(convert: Callable[[str], float], text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is n"):
+        convert(text)
+
+
+def test_an_unexpected_error_is_one_line_and_debug_shows_the_trace(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a bug\nwith two lines")
+
+    monkeypatch.setattr("isactrack.drivers.registry.list_devices", fail)
+    assert run(["devices"]) == 1
+    err = capsys.readouterr().err
+    assert err.splitlines() == [
+        "Unexpected error: ZeroDivisionError: a bug with two lines",
+        "  -> run with --debug for the trace",
+    ]
+    for arguments in (["--debug", "devices"], ["devices", "--debug"]):
+        assert run(arguments) == 1
+        assert 'raise ZeroDivisionError("a bug' in capsys.readouterr().err
+
+
+def test_ctrl_c_exits_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isactrack.drivers.registry.list_devices", interrupt)
+    assert run(["devices"]) == 130
+    assert "Interrupted." in capsys.readouterr().err
+
+
+def test_verbose_logs_to_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    levels = []
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: levels.append(settings["level"]))
+    for arguments in (["-v", "devices"], ["devices", "-v"], ["devices", "-vv"], ["-v", "devices", "-v"]):
+        assert run([*arguments, "--json"]) == 0
+    json.loads(capsys.readouterr().out.splitlines()[0])
+    assert levels[0] == levels[1] == logging.INFO
+    assert levels[2] == levels[-1] == logging.DEBUG
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows end otherwise")
+def test_a_reader_that_leaves_causes_no_complaint() -> None:
+    process = subprocess.Popen([*ISACTRACK, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    process.wait()
+    assert err == b""
+
+
+# --- devices -------------------------------------------------------------------------------------------------------
+
+
+def test_devices_are_listed_for_people_and_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["devices"]) == 0
+    table = capsys.readouterr().out
+    assert run(["devices", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["schema_version"] == 1
+    simulated = [device for device in data["devices"] if device["source"] == "simulated"]
+    assert [device["url"] for device in simulated] == ["sim://awr1642"]
+    for device in data["devices"]:
+        assert set(device) == {"url", "model", "description", "source"}
+        assert device["url"] in table
+
+
+def test_main_turns_a_polite_kill_into_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli_main, "run", lambda _arguments: 7)
+    try:
+        with pytest.raises(SystemExit) as left:
+            cli_main.main([])
+        assert left.value.code == 7
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# --- JSON ----------------------------------------------------------------------------------------------------------
+
+
+def test_json_knows_numpy_enums_paths_and_what_is_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+
+    from isactrack.cli._output import print_json
+    from isactrack.source import Source
+
+    print_json({
+        "a": np.float64(1.5), "b": np.arange(2), "c": float("nan"), "d": Source.REPLAY, "e": Path("x") / "y",
+        "f": (1, None, True), "g": {"h": [float("inf"), np.nan]},
+    })  # fmt: skip
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out, parse_constant=pytest.fail) == {
+        "schema_version": 1, "a": 1.5, "b": [0, 1], "c": None, "d": "replay", "e": str(Path("x") / "y"),
+        "f": [1, None, True], "g": {"h": [None, None]},
+    }  # fmt: skip
