@@ -7,7 +7,7 @@ from pathlib import Path
 
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.url import DeviceUrl, parse_speed
-from isactrack.errors import ConfigError
+from isactrack.errors import ConfigError, DeviceTimeoutError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.geometry import Pose
@@ -116,8 +116,13 @@ class ReplayDevice(Device):
         since_first_s = float(times[self._next] - times[self._first])
         # Paced against the start, not against the last frame, so that a recording does not drift.
         wait_s = self._began_s + since_first_s / self._speed - time.monotonic()
-        if wait_s > 0.0 and self._stopped.wait(wait_s):
+        allowed_s = wait_s if timeout_s is None else min(wait_s, timeout_s)
+        if allowed_s > 0.0 and self._stopped.wait(allowed_s):
             return None
+        if allowed_s < wait_s:
+            raise DeviceTimeoutError(
+                f"the next recorded frame comes only in {wait_s - allowed_s:.3f} s", "wait longer or replay faster"
+            )
         self._row_of_counter[frame.counter] = self._next
         self._count(frame)
         self._next += 1

@@ -35,7 +35,12 @@ class DeviceUrl:
             raise ConfigError(
                 f"{text!r} is no device URL", "write e.g. awr1642://auto, sim://awr1642 or file://run.h5?speed=max"
             )
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text, allow_fragments=False)  # a "#" belongs to the name of a file
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is no device URL: {error}", "write e.g. awr1642:///dev/ttyACM0") from None
+        if not parts.scheme:
+            raise ConfigError(f"{text!r} is no device URL: it names no driver", "write e.g. sim://awr1642")
         options: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             if name in options:
@@ -66,7 +71,9 @@ class DeviceUrl:
                 values[name] = text if default is None else type(default)(text)
             except ValueError:
                 wanted = "a whole number" if isinstance(default, int) else "a number"
-                raise ConfigError(f"the option {name}={text} in {self.text!r} is not {wanted}") from None
+                raise ConfigError(
+                    f"the option {name}={text} in {self.text!r} is not {wanted}", f"write e.g. {name}={default}"
+                ) from None
         return values
 
 

@@ -119,14 +119,17 @@ def check_restart(make: MakeDevice, *, frames: int) -> None:
     """Check that a stopped device starts again, from its first frame, and that stop() ends frames()."""
     with make() as device:
         device.configure()
+        first_counters = set()
         for attempt in range(2):
             device.start()
-            counters = []
+            counters: list[int] = []
             for frame in device.frames():
                 counters.append(frame.counter)
                 if len(counters) == frames:
                     device.stop()
             assert len(counters) == frames, f"run {attempt + 1}: frames() went on after stop()"
+            first_counters.add(counters[0])
+        assert len(first_counters) == 1, f"the runs began at different frames: {sorted(first_counters)}"
         device.configure()
         device.start()
         assert device.read(10.0) is not None, "after a second configure() the device yields frames"

@@ -75,6 +75,11 @@ class FrameAssembler:
         self._end = 0  # highest stream position seen
         self._suspect = -1  # where a packet that was too far ahead ended
 
+    @property
+    def position(self) -> int:
+        """Highest position of the stream that was seen, bytes."""
+        return self._end
+
     def push(self, datagram: bytes | memoryview, monotonic_ns: int, utc_ns: int) -> list[Frame]:
         """Take one datagram of the data port and return the frames that it finishes, often none."""
         payload = memoryview(datagram)[DATA_HEADER_BYTES:]

@@ -32,6 +32,8 @@ from isactrack.units import NS_PER_S
 
 DATA_PORT: Final = 4098
 _PCAP_MAGIC: Final = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
+_PCAP_HEADER_BYTES: Final = 24
+_IPV4: Final = b"\x08\x00"
 _LINK_ETHERNET: Final = 1
 _LINK_RAW: Final = 101
 _LINK_SLL: Final = 113
@@ -232,9 +234,11 @@ def udp_datagrams(path: Path, port: int) -> Iterator[tuple[int, bytes]]:
     RecordingError
         If the file is no pcap, is cut, or has a link type other than Ethernet, Linux cooked or raw IP.
     """
+    if path.stat().st_size < _PCAP_HEADER_BYTES:
+        raise RecordingError(f"{path} is too short for a pcap file", "the capture was not closed; copy it again")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         order = _pcap_byte_order(data[:4])
-        if not order or len(data) < 24:
+        if not order:
             raise RecordingError(f"{path} is no pcap file", "capture with `tcpdump -w FILE udp port 4098`")
         (magic,) = struct.unpack_from(order + "I", data)
         tick_ns = _PCAP_MAGIC[magic]
@@ -242,7 +246,7 @@ def udp_datagrams(path: Path, port: int) -> Iterator[tuple[int, bytes]]:
         ip_offset = {_LINK_ETHERNET: 14, _LINK_RAW: 0, _LINK_SLL: 16}.get(link & 0xFFFF)
         if ip_offset is None:
             raise RecordingError(f"{path} was captured on link type {link}", "capture on an Ethernet interface")
-        position = 24
+        position = _PCAP_HEADER_BYTES
         while position < len(data):
             if position + 16 > len(data):
                 raise _cut(path, position)
@@ -251,7 +255,9 @@ def udp_datagrams(path: Path, port: int) -> Iterator[tuple[int, bytes]]:
             if len(packet) < captured:
                 raise _cut(path, position)
             position += 16 + captured
-            payload = _udp_payload(packet[ip_offset:], port)
+            # Ethernet and Linux cooked headers end with the protocol; a VLAN tag or IPv6 shows there.
+            ipv4 = ip_offset == 0 or packet[ip_offset - 2 : ip_offset] == _IPV4
+            payload = _udp_payload(packet[ip_offset:], port) if ipv4 else None
             if payload is not None:
                 yield seconds * NS_PER_S + fraction * tick_ns, payload
 
@@ -300,6 +306,11 @@ def parse_studio_log(text: str) -> FmcwSensor:
     profile, frame = _studio_call(calls, "ProfileConfig", 14), _studio_call(calls, "FrameConfig", 6)
     channels, chirp = _studio_call(calls, "ChannelConfig", 2), _studio_call(calls, "ChirpConfig", 8)
     format_ = _studio_call(calls, "DataFmtConfig", 5)
+    if format_[1] != 2 or format_[2] not in (1, 2) or format_[4] != 1:
+        raise ConfigError(
+            f"the log's DataFmtConfig {format_} is not 16-bit, complex and non-interleaved",
+            "only such captures are read",
+        )
     rx_mask, first, last = channels[1], frame[0], frame[1]
     if first != last:
         raise ConfigError(
@@ -332,7 +343,11 @@ def _studio_call(calls: dict[str, list[str]], name: str, needed: int) -> list[in
     try:
         values = [int(word) for word in calls[name] if word.strip()]
     except ValueError:
-        raise ConfigError(f"the log's {name} has an argument that is no whole number: {calls[name]}") from None
+        raise ConfigError(
+            f"the log's {name} has an argument that is no whole number: {calls[name]}", "the log may be damaged"
+        ) from None
+    if any(abs(value) >= 1 << 32 for value in values):
+        raise ConfigError(f"the log's {name} has an argument that fits no register: {values}", "the log may be damaged")
     if len(values) < needed:
         raise ConfigError(f"the log's {name} has {len(values)} arguments, {needed} are needed", "the log may be cut")
     return values

@@ -4,10 +4,11 @@ A reply ends with the prompt, which no newline follows. It repeats the command f
 ``Error <number>`` after a sentence that says why.
 """
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import serial
 from serial.tools import list_ports
@@ -16,11 +17,20 @@ from isactrack.errors import DeviceNotFoundError, DeviceTimeoutError, ProtocolEr
 
 PROMPT: Final = b"mmwDemo:/>"
 BAUD_RATE: Final = 115200
+WRITE_TIMEOUT_S: Final = 2.0
 XDS110_USB_ID: Final = (0x0451, 0xBEF3)
 CP2105_USB_ID: Final = (0x10C4, 0xEA70)
 
 _EXCEPTION = re.compile(r"(MSS|DSS) (Exception|Chirp Processing Deadline Miss Exception)")
 _MAX_REPLY_BYTES = 1 << 16
+_MOST_STALE_REPLIES = 50
+
+
+_PORT_ERRORS: tuple[type[Exception], ...] = (serial.SerialException, OSError)
+with contextlib.suppress(ImportError):  # Windows has none
+    import termios
+
+    _PORT_ERRORS += (termios.error,)  # pyserial lets it through from tcflush(), and it is no OSError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,9 @@ class Console:
         self.port_name = port
         self._timeout_s = timeout_s
         try:
-            self._port = serial.serial_for_url(port, baudrate=BAUD_RATE, timeout=0.02, write_timeout=2.0)
+            self._port = serial.serial_for_url(
+                port, baudrate=BAUD_RATE, timeout=0.02, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+            )
         except (serial.SerialException, OSError, ValueError) as error:
             raise DeviceNotFoundError(f"cannot open the serial port {port}: {error}", _open_hint(error)) from error
 
@@ -87,7 +99,9 @@ class Console:
             self._write(b"\n")
             reply, prompted = self._read_reply(1.0)
             # A stale half-typed line gives its error and a prompt first: wait until nothing more comes.
-            while prompted and (more := self._read_reply(0.1)) != (b"", False):
+            for _ in range(_MOST_STALE_REPLIES):
+                if not prompted or (more := self._read_reply(0.1)) == (b"", False):
+                    break
                 reply, prompted = more
             if prompted:
                 return
@@ -109,7 +123,10 @@ class Console:
             If no prompt came in time.
         """
         limit_s = timeout_s or (10.0 if line.startswith("sensorStart") else self._timeout_s)
-        self._port.reset_input_buffer()
+        try:
+            self._port.reset_input_buffer()
+        except _PORT_ERRORS as error:
+            self._raise_unplugged(error)
         self._write(line.encode("ascii", errors="replace") + b"\n")
         reply, prompted = self._read_reply(limit_s)
         lines = reply_lines(reply, line)
@@ -124,32 +141,38 @@ class Console:
 
     def listen(self) -> list[str]:
         """Return what the firmware has printed on its own since the last command."""
-        waiting = self._port.in_waiting
-        return reply_lines(self._read(waiting), "") if waiting else []
+        return reply_lines(self._read_waiting(), "")
 
     def _write(self, data: bytes) -> None:
         try:
             self._port.write(data)
-        except (serial.SerialException, OSError) as error:
-            raise self._unplugged(error) from error
+        except serial.SerialTimeoutException as error:
+            raise DeviceTimeoutError(
+                f"the serial port {self.port_name} took no bytes for {WRITE_TIMEOUT_S:g} s",
+                "the port hangs: unplug the radar's USB cable and plug it in again",
+            ) from error
+        except _PORT_ERRORS as error:
+            self._raise_unplugged(error)
 
-    def _read(self, count: int) -> bytes:
+    def _read_waiting(self, at_least: int = 0) -> bytes:
+        """Read what is there; wait a moment if that is less than `at_least`."""
         try:
-            return bytes(self._port.read(count))
-        except (serial.SerialException, OSError) as error:
-            raise self._unplugged(error) from error
+            count = max(at_least, self._port.in_waiting)
+            return bytes(self._port.read(count)) if count else b""
+        except _PORT_ERRORS as error:
+            self._raise_unplugged(error)
 
-    def _unplugged(self, error: Exception) -> DeviceNotFoundError:
-        return DeviceNotFoundError(
+    def _raise_unplugged(self, error: Exception) -> NoReturn:
+        raise DeviceNotFoundError(
             f"the serial port {self.port_name} went away: {error}", "check the radar's USB cable and power"
-        )
+        ) from error
 
     def _read_reply(self, timeout_s: float) -> tuple[bytes, bool]:
         """Read up to the next prompt; return what came before it and whether it came."""
         deadline = time.monotonic() + timeout_s
         reply = bytearray()
         while time.monotonic() < deadline and len(reply) < _MAX_REPLY_BYTES:
-            reply += self._read(max(1, self._port.in_waiting))
+            reply += self._read_waiting(1)
             if reply.endswith(PROMPT):
                 return bytes(reply[: -len(PROMPT)]), True
         return bytes(reply), False
@@ -190,7 +213,7 @@ def _raise_on_error(command: str, lines: list[str]) -> None:
 
 
 def _silence_hint(received: bytes) -> str:
-    if received and not any(byte in received for byte in b"mwDemo:/>"):
+    if 4 * sum(byte >= 0x7F or (byte < 0x20 and byte not in b"\r\n\t") for byte in received) > len(received):
         return "what came is no text: the port may be the data port (921600 baud); use the board's other port"
     return (
         "check that the board is powered, that SOP is in functional mode (SOP0 closed only), that the mmw demo is "
@@ -200,7 +223,9 @@ def _silence_hint(received: bytes) -> str:
 
 def _open_hint(error: Exception) -> str:
     text = str(error)
-    if "Permission" in text or "Access is denied" in text:
+    if "Access is denied" in text or "exclusively lock" in text:
+        return "another program has the port: close it (a terminal, mmWave Studio, another isactrack)"
+    if "Permission" in text:
         return "add yourself to the port's group, e.g. `sudo usermod -aG dialout $USER`, and log in again"
     if "No such file" in text or "could not open port" in text or "FileNotFound" in text:
         names = ", ".join(port.device for port in list_ports.comports()) or "none"

@@ -25,6 +25,9 @@ DEFAULT_PACKET_BYTES: Final = 1470
 """Packet size that is configured; with it the FPGA sends 1456 bytes of data a packet."""
 DELAY_LSB_S: Final = 8e-9
 DEFAULT_DELAY_S: Final = 25e-6
+_SMALLEST_RECEIVE_BUFFER: Final = 1 << 16
+_MOST_DATAGRAMS: Final = 4096
+"""Datagrams that one wait on the control port looks at, so that a flood of foreign ones cannot hold it."""
 
 
 class Command(IntEnum):
@@ -181,8 +184,7 @@ def bind_udp(ip: str, port: int, *, receive_buffer_bytes: int = 0) -> socket.soc
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        if receive_buffer_bytes:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        _enlarge_receive_buffer(sock, receive_buffer_bytes)
         sock.bind((ip, port))
     except OSError as error:
         sock.close()
@@ -199,6 +201,17 @@ def bind_udp(ip: str, port: int, *, receive_buffer_bytes: int = 0) -> socket.soc
             ) from error
         raise DeviceNotFoundError(f"cannot open UDP {ip}:{port}: {error}", "check the host address") from error
     return sock
+
+
+def _enlarge_receive_buffer(sock: socket.socket, wanted_bytes: int) -> None:
+    """Ask for a receive buffer; Linux cuts the wish to its limit, macOS refuses one that is beyond it."""
+    while wanted_bytes >= _SMALLEST_RECEIVE_BUFFER:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
+        except OSError:
+            wanted_bytes //= 2
+        else:
+            return
 
 
 class Dca1000:
@@ -231,6 +244,7 @@ class Dca1000:
             If no reply came to any attempt.
         """
         datagram = Request(command, payload).encode()
+        self._await(None, 0.0)  # a late reply to an earlier attempt must not be taken for this one's
         for _ in range(attempts):
             self._send(datagram)
             status = self._await(command, self._timeout_s)
@@ -301,7 +315,7 @@ class Dca1000:
     def _await(self, command: Command | None, timeout_s: float) -> int | None:
         """Read until the reply to `command` comes; everything else that is valid is an event."""
         deadline = time.monotonic() + timeout_s
-        while True:
+        for _ in range(_MOST_DATAGRAMS):
             self._socket.settimeout(max(deadline - time.monotonic(), 0.0))
             try:
                 datagram, (ip, _) = self._socket.recvfrom(2048)
@@ -319,3 +333,4 @@ class Dca1000:
                 return response.status
             if response.command == Command.SYSTEM_ERROR:
                 self.events.append(StatusFlag(response.status))
+        return None

@@ -4,6 +4,8 @@ Order of bring-up, without which byte 0 of the stream lies in the middle of a fr
 reset and configured, the radar configured and stopped, the record started, and then the radar.
 """
 
+import ipaddress
+import math
 import queue
 import threading
 import time
@@ -16,7 +18,7 @@ from isactrack.drivers.awr1642.dca1000 import Addresses, Command, Dca1000, Statu
 from isactrack.drivers.awr1642.profile import default_profile, frames_in_profile, parse_profile, profile_commands
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats, host_clocks
 from isactrack.drivers.url import DeviceUrl
-from isactrack.errors import DeviceNotFoundError, DeviceTimeoutError, ProtocolError
+from isactrack.errors import ConfigError, DeviceError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.source import Source
@@ -27,6 +29,8 @@ HELD_TAIL_S: Final = 2.0
 QUEUED_BYTES: Final = 256 << 20
 """Finished frames that wait for a slow reader take at most this much memory; then frames are lost, and counted."""
 DATAGRAM_BYTES: Final = 2048
+DRAIN_S: Final = 1.0
+"""Longest time for which a stop takes what still arrives; a radar that does not stop must not hold it up."""
 _HANDLED_LINES: Final = {"sensorStart", "sensorStop", "flushCfg", "version", "queryDemoStatus", "configDataPort"}
 
 
@@ -40,13 +44,31 @@ def open_url(url: DeviceUrl) -> "Awr1642":
         host=d.host_ip, fpga=d.fpga_ip, config_port=d.config_port, data_port=d.data_port, fpga_port=d.fpga_port
     )
     addresses = Addresses(
-        host_ip=str(o["host"]),
-        fpga_ip=str(o["fpga"]),
-        config_port=int(o["config_port"] or 0),
-        data_port=int(o["data_port"] or 0),
-        fpga_port=int(o["fpga_port"] or 0),
+        host_ip=_ip(url, "host", o["host"]),
+        fpga_ip=_ip(url, "fpga", o["fpga"]),
+        config_port=_udp_port(url, "config_port", o["config_port"]),
+        data_port=_udp_port(url, "data_port", o["data_port"]),
+        fpga_port=_udp_port(url, "fpga_port", o["fpga_port"]),
     )
     return Awr1642(_auto_port() if url.target in ("", "auto") else url.target, addresses, url=url.text)
+
+
+def _ip(url: DeviceUrl, name: str, value: object) -> str:
+    try:
+        return str(ipaddress.IPv4Address(str(value)))
+    except ValueError:
+        raise ConfigError(f"{name}={value} in {url.text!r} is no IPv4 address", "write e.g. 192.168.33.30") from None
+
+
+def _udp_port(url: DeviceUrl, name: str, value: object) -> int:
+    if not isinstance(value, int) or not 0 < value < 65536:
+        raise ConfigError(f"{name}={value} in {url.text!r} is no UDP port", "use 1 to 65535")
+    return value
+
+
+def read_deadline_s(frame_period_s: float) -> float:
+    """Return how long to wait for a frame: the tail that the card holds back, and a few frame periods."""
+    return HELD_TAIL_S + 1.0 + 3.0 * frame_period_s
 
 
 def _auto_port() -> str:
@@ -134,6 +156,7 @@ class Awr1642(Device):
 
     def _start(self) -> None:
         card = self._configured_card()
+        card.poll_events()  # those of an earlier run say nothing of this one
         self._receiver = _Receiver(self._addresses, self.sensor)
         try:
             card.command(Command.RECORD_START)
@@ -147,18 +170,33 @@ class Awr1642(Device):
         receiver = self._receiver
         if receiver is None:
             return None
-        limit_s = timeout_s if timeout_s is not None else HELD_TAIL_S + 1.0 + 3.0 * self.sensor.frame_period_s
+        limit_s = timeout_s if timeout_s is not None else read_deadline_s(self.sensor.frame_period_s)
         deadline = time.monotonic() + limit_s
         while True:
-            if self._frame_count is not None and receiver.delivered >= self._frame_count:
+            if self._frame_count is not None and receiver.next_counter >= self._frame_count:
                 return None
             frame = receiver.take(min(0.1, max(deadline - time.monotonic(), 0.0)))
             if frame is not None:
                 return frame
             if receiver.ended:
+                if receiver.failure is not None:
+                    raise DeviceError(
+                        f"the data port of the capture card failed: {receiver.failure}",
+                        "check the network interface to the DCA1000",
+                    ) from receiver.failure
                 return None
-            if time.monotonic() >= deadline:
+            late = time.monotonic() >= deadline
+            if self._stream_is_over(receiver, late=late):
+                receiver.close()  # give out the last frames as far as they arrived
+            elif late:
                 raise self._silence(limit_s)
+
+    def _stream_is_over(self, receiver: "_Receiver", *, late: bool) -> bool:
+        """Whether a capture of some frames has had its last byte or, once it is late, any of its last frame."""
+        if self._frame_count is None:
+            return False
+        left = self._frame_count * self.sensor.frame_bytes - receiver.position
+        return left <= 0 or (late and left < self.sensor.frame_bytes)
 
     def _silence(self, limit_s: float) -> DeviceTimeoutError:
         """Say why no frame came, as far as card and firmware tell."""
@@ -188,6 +226,7 @@ class Awr1642(Device):
         finally:
             try:
                 card = self._configured_card()
+                card.poll_events()  # an earlier record's end is not this one's
                 card.command(Command.RECORD_STOP)
                 card.await_event(StatusFlag.RECORD_COMPLETED, 0.5)
             finally:
@@ -216,9 +255,11 @@ class _Receiver:
         self._socket.settimeout(0.05)
         self._assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s)
         self._frames: queue.Queue[Frame] = queue.Queue(maxsize=max(4, QUEUED_BYTES // sensor.frame_bytes))
-        self._overruns = 0
+        self._overruns = self._overrun_bytes = self._overrun_incomplete = 0
         self._rejected = 0
-        self.delivered = 0
+        self._drain_until = math.inf
+        self.next_counter = 0  # one past the last frame that was taken
+        self.failure: OSError | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dca1000-receiver", daemon=True)
         self._thread.start()
@@ -228,23 +269,28 @@ class _Receiver:
         """Whether nothing more will come."""
         return not self._thread.is_alive() and self._frames.empty()
 
+    @property
+    def position(self) -> int:
+        """Highest position of the stream that was seen, bytes."""
+        return self._assembler.position
+
     def take(self, timeout_s: float) -> Frame | None:
         """Return the next frame, None if none comes in time."""
         try:
             frame = self._frames.get(timeout=timeout_s) if timeout_s > 0.0 else self._frames.get_nowait()
         except queue.Empty:
             return None
-        self.delivered += 1
+        self.next_counter = frame.counter + 1
         return frame
 
     def stats(self) -> DeviceStats:
         """Return the counters of receiver and assembler."""
         s = replace(self._assembler.stats)
         return DeviceStats(
-            frames=s.frames,
-            incomplete_frames=s.incomplete_frames,
+            frames=s.frames - self._overruns,
+            incomplete_frames=s.incomplete_frames - self._overrun_incomplete,
             missing_frames=s.missing_frames + self._overruns,
-            lost_bytes=s.lost_bytes,
+            lost_bytes=s.lost_bytes + self._overrun_bytes,
             packets=s.packets,
             late_packets=s.late_packets,
             duplicate_packets=s.duplicate_packets,
@@ -255,6 +301,7 @@ class _Receiver:
 
     def close(self) -> None:
         """Take what has arrived, give out the rest and end."""
+        self._drain_until = time.monotonic() + DRAIN_S
         self._stopping.set()
         self._thread.join()
         self._socket.close()
@@ -262,14 +309,15 @@ class _Receiver:
     def _run(self) -> None:
         buffer = bytearray(DATAGRAM_BYTES)
         view = memoryview(buffer)
-        while True:
+        while time.monotonic() < self._drain_until:
             try:
                 count, (ip, _) = self._socket.recvfrom_into(buffer)
             except TimeoutError:
                 if self._stopping.is_set():
                     break
                 continue
-            except OSError:
+            except OSError as error:
+                self.failure = error
                 break
             if ip != self._ip or count <= 10:
                 self._rejected += 1
@@ -283,3 +331,5 @@ class _Receiver:
                 self._frames.put_nowait(frame)
             except queue.Full:
                 self._overruns += 1
+                self._overrun_bytes += frame.samples.nbytes - frame.lost_bytes
+                self._overrun_incomplete += not frame.complete

@@ -6,6 +6,7 @@ MHz/us becomes code 165 and runs at 7.966 MHz/us. `parse_profile` returns what r
 
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from importlib import resources
 
@@ -22,6 +23,7 @@ FRAME_LSB_S = 5e-9
 ADC_BUFFER_BYTES = 16 * 1024
 L3_BYTES = 768 * 1024
 """Radar cube memory of the AWR1642 (data sheet SWRS203, L3 shared memory)."""
+MAX_FRAMES = 65535
 DEFAULT_LINK_BPS = 325e6
 """Net rate of the DCA1000 at its default packet delay of 25 us (user guide SPRUIJ4A)."""
 
@@ -109,7 +111,7 @@ def profile_commands(text: str) -> list[ProfileCommand]:
         If a line is no command of the demo or has a wrong number of arguments; it names the line.
     """
     commands = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         words = line.split()
         if not words or words[0].startswith("%"):
             continue
@@ -134,10 +136,11 @@ def parse_profile(text: str, *, enforce_limits: bool = True) -> FmcwSensor:
     ConfigError
         If the profile is incomplete, contradicts itself or breaks a limit of the device; it names the line.
     """
-    sensor = _sensor(_Fields(profile_commands(text)))
-    for check in _limit_checks(sensor):
+    fields = _Fields(profile_commands(text))
+    sensor = _sensor(fields)
+    for check in _limit_checks(sensor, fields.integer("channelCfg", 1)):
         if enforce_limits and check.passed is False:
-            raise ConfigError(f"the profile breaks a limit of the AWR1642: {check.detail}", _LIMIT_HINT)
+            raise ConfigError(f"the profile breaks a limit of the AWR1642, {check.name}: {check.detail}", _LIMIT_HINT)
     return sensor
 
 
@@ -149,17 +152,17 @@ def check_profile(text: str) -> list[ProfileCheck]:
         return [ProfileCheck("syntax", False, str(error))]
     checks = [ProfileCheck("syntax", True, f"{len(commands)} commands, all known, with the right number of arguments")]
     try:
-        sensor = _sensor(_Fields(commands))
+        fields = _Fields(commands)
+        sensor = _sensor(fields)
     except ConfigError as error:
         return [*checks, ProfileCheck("consistency", False, str(error))]
     checks.append(ProfileCheck("consistency", True, "the commands describe one raw capture"))
-    return [*checks, *_limit_checks(sensor)]
+    return [*checks, *_limit_checks(sensor, fields.integer("channelCfg", 1))]
 
 
 def frames_in_profile(text: str) -> int | None:
     """Return how many frames the device sends after sensorStart, None if it never stops."""
-    frames = _Fields(profile_commands(text)).integer("frameCfg", 3)
-    return frames or None
+    return _frame_count(_Fields(profile_commands(text))) or None
 
 
 _LIMIT_HINT = "`isactrack validate PROFILE` shows every limit with its numbers"
@@ -201,20 +204,24 @@ class _Fields:
         return _number(self.last(name), index)
 
 
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
+_LARGEST = 1e9
+
+
 def _integer(command: ProfileCommand, index: int) -> int:
-    try:
-        return int(command.arguments[index])
-    except ValueError:
-        raise _bad_value(command, index, "is not a whole number") from None
+    if _WHOLE_NUMBER.fullmatch(command.arguments[index]) is None:
+        raise _bad_value(command, index, "is not a whole number of at most 9 digits")
+    return int(command.arguments[index])
 
 
 def _number(command: ProfileCommand, index: int) -> float:
-    try:
-        value = float(command.arguments[index])
-    except ValueError:
-        raise _bad_value(command, index, "is not a number") from None
-    if not math.isfinite(value):
-        raise _bad_value(command, index, "is not finite")
+    # What C's atof() reads, without its "nan" and "inf" and without Python's "1_000".
+    if _NUMBER.fullmatch(command.arguments[index]) is None:
+        raise _bad_value(command, index, "is not a number")
+    value = float(command.arguments[index])
+    if abs(value) > _LARGEST:
+        raise _bad_value(command, index, f"is beyond {_LARGEST:g}")
     return value
 
 
@@ -230,6 +237,7 @@ def _sensor(fields: _Fields) -> FmcwSensor:
     """Follow the commands as the firmware does."""
     _check_raw_capture(fields)
     profile = fields.last("profileCfg")
+    _frame_count(fields)
     period_s = _register(fields.number("frameCfg", 4) * 1e-3, FRAME_LSB_S)
     return FmcwSensor(
         model="AWR1642",
@@ -247,6 +255,14 @@ def _sensor(fields: _Fields) -> FmcwSensor:
         rx_positions=_rx_positions(fields),
         iq_order=IqOrder.QQII if fields.integer("adcbufCfg", 2) == 1 else IqOrder.IIQQ,
     )
+
+
+def _frame_count(fields: _Fields) -> int:
+    """Return the frames after which the radar stops, 0 for never."""
+    count = fields.integer("frameCfg", 3)
+    if not 0 <= count <= MAX_FRAMES:
+        raise _bad_value(fields.last("frameCfg"), 3, f"is no count of frames from 0 (endless) to {MAX_FRAMES}")
+    return count
 
 
 def _register(value: float, lsb: float) -> float:
@@ -284,8 +300,10 @@ def _chirp_masks(fields: _Fields) -> list[int]:
         masks.update(dict.fromkeys(range(first, last + 1), _integer(chirp, 7)))
     frame = fields.last("frameCfg")
     first, last = _integer(frame, 0), _integer(frame, 1)
+    if not 0 <= first <= last < 512:
+        raise _bad_value(frame, 1, "ends a chirp range that is not within 0..511")
     missing = [index for index in range(first, last + 1) if index not in masks]
-    if missing or last < first:
+    if missing:
         raise ConfigError(
             f"line {frame.line} of the profile: frameCfg repeats chirps {first} to {last}, "
             f"but chirpCfg defines {sorted(masks) or 'none'}",
@@ -293,6 +311,10 @@ def _chirp_masks(fields: _Fields) -> list[int]:
         )
     used = [masks[index] for index in range(first, last + 1)]
     enabled = fields.integer("channelCfg", 1)
+    if not 0 < enabled < 8:
+        raise _bad_value(
+            fields.last("channelCfg"), 1, "enables no transmitter of the three of the family", "use 1 or 3"
+        )
     for mask in used:
         if mask == 0 or mask & ~enabled:
             raise ConfigError(
@@ -325,7 +347,7 @@ def _rx_positions(fields: _Fields) -> tuple[float, ...]:
     return tuple(0.5 * bit for bit in range(4) if mask >> bit & 1)
 
 
-def _limit_checks(sensor: FmcwSensor) -> list[ProfileCheck]:
+def _limit_checks(sensor: FmcwSensor, tx_mask: int) -> list[ProfileCheck]:
     """Return the limits of the AWR1642 with the numbers of this sensor."""
     us = 1e6
     window_end_s = sensor.adc_start_s + sensor.samples_per_chirp / sensor.sample_rate_hz
@@ -337,6 +359,20 @@ def _limit_checks(sensor: FmcwSensor) -> list[ProfileCheck]:
     max_samples = ADC_BUFFER_BYTES // (4 * sensor.n_rx)
     cube_bytes = sensor.frame_bytes
     return [
+        ProfileCheck("transmitters", tx_mask <= 3, f"channelCfg enables {tx_mask:#b}; the AWR1642 has two, 0b11"),
+        ProfileCheck(
+            "ADC start",
+            0.0 <= sensor.adc_start_s <= 40.95e-6,
+            f"sampling starts at {sensor.adc_start_s * us:.2f} us of the ramp; 0 to 40.95 us",
+        ),
+        ProfileCheck(
+            "ramp end", sensor.ramp_end_s <= 5e-3, f"the ramp ends at {sensor.ramp_end_s * us:.2f} us; at most 5 ms"
+        ),
+        ProfileCheck(
+            "receiver gain",
+            24.0 <= sensor.rx_gain_db <= 52.0 and sensor.rx_gain_db % 2.0 == 0.0,
+            f"{sensor.rx_gain_db:g} dB; 24 to 52 dB in steps of 2",
+        ),
         ProfileCheck(
             "ADC window",
             window_end_s <= sensor.ramp_end_s + 1e-12,

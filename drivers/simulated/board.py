@@ -91,9 +91,9 @@ class SimulatedBoard:
     def close(self) -> None:
         """Switch the board off; may be called again."""
         self._closing.set()
-        self._stop_frames()
         for thread in self._threads:
             thread.join()
+        self._stop_frames()  # last, because the console starts them
         self._resources.close()
 
     # --- wires -------------------------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ class SimulatedBoard:
         for pair in range(_LOOPBACK_PAIRS):
             host, fpga = f"127.33.{pair}.30", f"127.33.{pair}.180"
             try:
-                _free(host, 4096)
-                _free(host, 4098)
+                _check_free(host, 4096)
+                _check_free(host, 4098)
                 self._control = self._bind(fpga, 4096)
                 self._sender = self._bind(fpga, FPGA_SOURCE_PORT)
             except OSError as error:
@@ -114,12 +114,13 @@ class SimulatedBoard:
             return Addresses(host_ip=host, fpga_ip=fpga)
         local = "127.0.0.1"
         self._control, self._sender = self._bind(local, 0), self._bind(local, 0)
+        config_port, data_port = _free_ports(local, 2)
         return Addresses(
             host_ip=local,
             fpga_ip=local,
             fpga_port=self._control.getsockname()[1],
-            config_port=_free(local, 0),
-            data_port=_free(local, 0),
+            config_port=config_port,
+            data_port=data_port,
         )
 
     def _bind(self, ip: str, port: int) -> socket.socket:
@@ -138,6 +139,7 @@ class SimulatedBoard:
         self._resources.callback(os.close, master)
         self._resources.callback(os.close, slave)
         tty.setraw(slave)  # a UART changes no byte
+        os.set_blocking(master, False)  # nor does it wait: what a host does not read is lost
 
         def read() -> bytes:
             ready, _, _ = select.select([master], [], [], 0.05)
@@ -240,10 +242,10 @@ class SimulatedBoard:
 
     # --- frames ------------------------------------------------------------------------------------------------------
 
-    def _start_frames(self, sensor: FmcwSensor) -> None:
+    def _start_frames(self, sensor: FmcwSensor, count: int | None) -> None:
         self._frames_stop = threading.Event()
         self._frames = threading.Thread(
-            target=self._make_frames, args=(sensor, self._frames_stop), name="simulated-frames", daemon=True
+            target=self._make_frames, args=(sensor, count, self._frames_stop), name="simulated-frames", daemon=True
         )
         self._frames.start()
 
@@ -253,12 +255,12 @@ class SimulatedBoard:
             self._frames.join()
             self._frames = None
 
-    def _make_frames(self, sensor: FmcwSensor, stop: threading.Event) -> None:
+    def _make_frames(self, sensor: FmcwSensor, count: int | None, stop: threading.Event) -> None:
         """Send frame after frame, each when its last chirp has been sampled."""
         synthesiser = Synthesiser(sensor, self._scene, seed=self._seed)
         start_s = time.monotonic()
         index = 0
-        while not stop.is_set():
+        while not stop.is_set() and (count is None or index < count):
             data = synthesiser.frame(index).astype("<i2", copy=False).tobytes()
             due_s = start_s + (index * sensor.frame_period_s + sensor.coherent_time_s) / self._speed
             if stop.wait(max(due_s - time.monotonic(), 0.0)):
@@ -276,8 +278,16 @@ class SimulatedBoard:
             time.sleep(2e-4)
 
 
-def _free(ip: str, port: int) -> int:
-    """Return a UDP port that is free on an address; OSError if `port` is not."""
+def _check_free(ip: str, port: int) -> None:
+    """Raise OSError if a UDP port of an address is taken or the host has no such address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((ip, port))
-        return int(sock.getsockname()[1])
+
+
+def _free_ports(ip: str, count: int) -> list[int]:
+    """Return different UDP ports that are free on an address."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for sock in sockets:
+            sock.bind((ip, 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]

@@ -1,6 +1,6 @@
 """The simulated AWR1642 as a device: the real driver, and the board that it talks to."""
 
-from isactrack.drivers.awr1642.device import Awr1642
+from isactrack.drivers.awr1642.device import Awr1642, read_deadline_s
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.scene import Scene, make_scene
@@ -23,9 +23,12 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
     o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, fault="")
+    seed = int(o["seed"] or 0)
+    if seed < 0:
+        raise ConfigError(f"seed={seed} in {url.text!r} is negative", "use a whole number from 0")
     return SimulatedAwr1642(
-        make_scene(str(o["scene"]), int(o["seed"] or 0)),
-        seed=int(o["seed"] or 0),
+        make_scene(str(o["scene"]), seed),
+        seed=seed,
         speed=parse_speed(url.text, o["speed"]),
         loss=float(o["loss"] or 0.0),
         fault=str(o["fault"]),
@@ -65,6 +68,7 @@ class SimulatedAwr1642(Device):
             raise ConfigError(f"there is no fault {fault!r}", f"faults: {', '.join(FAULTS[1:])}")
         self._url = url
         self._scene = scene
+        self._speed = speed
         self._board = SimulatedBoard(
             scene,
             seed=seed,
@@ -116,6 +120,8 @@ class SimulatedAwr1642(Device):
         self._driver.start()
 
     def _read(self, timeout_s: float | None) -> Frame | None:
+        if timeout_s is None:
+            timeout_s = read_deadline_s(self.sensor.frame_period_s / min(self._speed, 1.0))
         return self._driver.read(timeout_s)
 
     def _stop(self) -> None:

@@ -6,7 +6,7 @@ It echoes, prompts, checks and complains like the firmware, with TI's texts to t
 from collections.abc import Callable
 from typing import Final
 
-from isactrack.drivers.awr1642.profile import ARGUMENT_COUNTS, parse_profile, profile_commands
+from isactrack.drivers.awr1642.profile import ARGUMENT_COUNTS, frames_in_profile, parse_profile, profile_commands
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 
@@ -59,14 +59,14 @@ class MmwDemoFirmware:
     Parameters
     ----------
     on_start
-        Called with the sensor when frames begin.
+        Called with the sensor and the count of frames (None: endless) when frames begin.
     on_stop
         Called when they end.
     """
 
     def __init__(
         self,
-        on_start: Callable[[FmcwSensor], None] = lambda sensor: None,
+        on_start: Callable[[FmcwSensor, int | None], None] = lambda sensor, count: None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_start = on_start
@@ -158,13 +158,14 @@ class MmwDemoFirmware:
         if refusal is not None:
             return [refusal, "Error -1"]
         try:
-            sensor = parse_profile("\n".join(self._config))
+            text = "\n".join(self._config)
+            sensor, count = parse_profile(text), frames_in_profile(text)
         except ConfigError:
             return ["Error: mmWave configuration failed [Error code -3110 Subsystem 72]", "Error -1"]
         replies = [] if self._calibrated else ["Debug: Init Calibration Status = 0x1ffe"]
         self._calibrated = self._ever_started = self._started = True
         self._pending.clear()
-        self._on_start(sensor)
+        self._on_start(sensor, count)
         return [*replies, "Done"]
 
     def _start_refusal(self, arguments: list[str]) -> str | None:

@@ -160,7 +160,10 @@ class PlanView(Card):
 
     def _draw_labels(self, tracks: Sequence[Track]) -> None:
         while len(self._labels) < len(tracks):
-            self._labels.append(self._make_label(anchor=(-0.28, 1.0)))
+            # A plate behind the id keeps it readable on trails and on the marks of the truth.
+            label = self._make_label(anchor=(-0.6, 1.1), plate=self._theme.raised)
+            label.setZValue(50)
+            self._labels.append(label)
         for label, track in zip(self._labels, tracks, strict=False):
             label.setText(str(track.track_id), color=self._colour(track.track_id))
             label.setPos(*track.position_m)
@@ -181,8 +184,8 @@ class PlanView(Card):
                 label.setText(f"{ranges[k]:g} m", color=self._theme.muted)
                 label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
 
-    def _make_label(self, anchor: tuple[float, float]) -> Any:
-        label = pg.TextItem(anchor=anchor)
+    def _make_label(self, anchor: tuple[float, float], plate: str | None = None) -> Any:
+        label = pg.TextItem(anchor=anchor, fill=None if plate is None else pg.mkBrush(plate))
         font = QFont(self.font())
         font.setPointSize(SMALL_POINT_SIZE)
         label.setFont(font)

@@ -1,0 +1,371 @@
+"""The control port of the DCA1000: golden bytes of a real card, and a client that keeps its head."""
+
+import errno
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isactrack import DeviceNotFoundError, DeviceTimeoutError, ProtocolError
+from isactrack.drivers.awr1642.captures import udp_datagrams
+from isactrack.drivers.awr1642.dca1000 import (
+    Addresses,
+    Command,
+    Dca1000,
+    Request,
+    Response,
+    StatusFlag,
+    bind_udp,
+    decode_data_header,
+    encode_data_packet,
+    fpga_config,
+    fpga_version,
+    packet_config,
+    payload_bytes,
+)
+from isactrack.drivers.simulated.board import SimulatedBoard
+from isactrack.drivers.simulated.dca1000 import Dca1000Fpga, record_completed
+from isactrack.drivers.simulated.scene import make_scene
+
+Serve = Callable[[socket.socket, bytes, tuple[str, int]], None]
+
+# --- golden bytes ----------------------------------------------------------------------------------------------------
+
+
+def payload_of(command: int) -> bytes:
+    return {Command.CONFIG_FPGA_GEN: fpga_config(), Command.CONFIG_PACKET_DATA: packet_config()}.get(
+        Command(command), bytes(18) if command == Command.CONFIG_EEPROM else b""
+    )
+
+
+@pytest.fixture(scope="module")
+def real_replies(recordings_dir: Path) -> list[bytes]:
+    return [reply for _, reply in udp_datagrams(recordings_dir / "dca1000-wire" / "test_cmd.pcap", 4096)]
+
+
+def test_the_requests_of_the_bring_up_are_the_known_bytes() -> None:
+    assert fpga_config() == bytes.fromhex("01 02 01 02 03 1e")
+    assert packet_config() == struct.pack("<HHH", 0x05BE, 0x0C35, 0)
+    assert packet_config(delay_s=5e-6)[2:4] == struct.pack("<H", 625)
+    assert Request(Command.SYSTEM_CONNECT).encode() == bytes.fromhex("5a a5 09 00 00 00 aa ee")
+    assert Request(Command.CONFIG_FPGA_GEN, fpga_config()).encode() == bytes.fromhex(
+        "5a a5 03 00 06 00 01 02 01 02 03 1e aa ee"
+    )
+    assert fpga_config(lanes=4, bits=12, timer_s=0) == bytes.fromhex("01 01 01 02 01 00")
+    assert payload_bytes(1470) == 1456
+
+
+def test_the_replies_of_a_real_card_parse(real_replies: list[bytes]) -> None:
+    assert len(real_replies) == 10
+    statuses = {Command(r.command): r.status for r in map(Response.decode, real_replies)}
+    assert statuses.pop(Command.READ_FPGA_VERSION) == 0x0402
+    assert set(statuses) == {Command(code) for code in (1, 2, 3, 4, 5, 6, 9, 10, 11)}
+    assert set(statuses.values()) == {0}
+    assert fpga_version(0x0402) == "2.8"
+    assert fpga_version(0x4402) == "2.8 playback"
+
+
+def test_the_emulator_answers_with_the_bytes_of_a_real_card(real_replies: list[bytes]) -> None:
+    fpga = Dca1000Fpga()
+    for golden in real_replies:
+        command = Response.decode(golden).command
+        assert fpga.handle(Request(command, payload_of(command)).encode()) == [golden]
+
+
+def test_the_emulator_answers_on_the_wire_as_a_real_card_does(real_replies: list[bytes]) -> None:
+    board = SimulatedBoard(make_scene("noise"))
+    a = board.addresses
+    try:
+        with bind_udp(a.host_ip, a.config_port) as host:
+            host.settimeout(2.0)
+            for golden in real_replies:
+                command = Response.decode(golden).command
+                host.sendto(Request(command, payload_of(command)).encode(), (a.fpga_ip, a.fpga_port))
+                reply, (ip, port) = host.recvfrom(2048)
+                assert (reply, ip) == (golden, a.fpga_ip)
+                if a.fpga_port == 4096:  # the loopback pair with the card's own ports was free
+                    assert port == 1024
+                if command == Command.RECORD_STOP:
+                    assert host.recv(2048) == record_completed()
+    finally:
+        board.close()
+
+
+def test_the_status_after_a_record_is_that_of_a_real_card(recordings_dir: Path) -> None:
+    path = recordings_dir / "dca1000-wire" / "test_one_frame.pcap"
+    datagrams = [datagram for _, datagram in udp_datagrams(path, 4096)]
+    assert [Response.decode(d).command for d in datagrams[:-1]] == [9, 1, 3, 11, 5]
+    assert datagrams[-1] == record_completed()
+    assert StatusFlag(Response.decode(datagrams[-1]).status) is StatusFlag.RECORD_COMPLETED
+
+
+def test_the_emulator_packs_a_frame_as_a_real_card_does(recordings_dir: Path) -> None:
+    path = recordings_dir / "dca1000-wire" / "test_one_frame.pcap"
+    golden = [datagram for _, datagram in udp_datagrams(path, 4098)]
+    samples = b"".join(datagram[10:] for datagram in golden)
+    fpga = Dca1000Fpga()
+    assert fpga.stream(samples) == []  # nothing before RECORD_START
+    for command in (Command.RESET_FPGA, Command.CONFIG_PACKET_DATA, Command.RECORD_START):
+        fpga.handle(Request(command, payload_of(command)).encode())
+    packets = [packet for offset in range(0, len(samples), 1000) for packet in fpga.stream(samples[offset:][:1000])]
+    assert packets == golden[:11]
+    assert fpga.holds_tail
+    assert fpga.flush() == golden[11:]
+    assert fpga.flush() == []
+
+
+def test_a_record_start_restarts_sequence_and_byte_count() -> None:
+    fpga = Dca1000Fpga()
+    for _ in range(2):
+        fpga.handle(Request(Command.RECORD_START).encode())
+        assert [decode_data_header(packet) for packet in fpga.stream(bytes(3000))] == [(1, 0), (2, 1456)]
+
+
+# --- codec -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 0xFFFF), st.binary(max_size=504))
+def test_requests_survive_the_round_trip(command: int, payload: bytes) -> None:
+    request = Request(command, payload)
+    assert Request.decode(request.encode()) == request
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+def test_responses_survive_the_round_trip(command: int, status: int) -> None:
+    response = Response(command, status)
+    assert Response.decode(response.encode()) == response
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**48 - 1), st.binary(max_size=64))
+def test_data_headers_survive_the_round_trip(sequence: int, byte_count: int, payload: bytes) -> None:
+    packet = encode_data_packet(sequence, byte_count, payload)
+    assert decode_data_header(packet) == (sequence, byte_count)
+    assert packet[10:] == payload
+
+
+garbage = st.binary(max_size=40) | st.builds(
+    lambda middle, end: b"\x5a\xa5" + middle + end, st.binary(max_size=12), st.sampled_from([b"", b"\xaa\xee"])
+)
+
+
+@given(garbage)
+def test_garbage_is_a_protocol_error_and_nothing_else(datagram: bytes) -> None:
+    for kind in (Request, Response):
+        try:
+            decoded = kind.decode(datagram)
+        except ProtocolError:
+            continue
+        assert decoded.encode() == datagram
+    replies = Dca1000Fpga().handle(datagram)
+    assert all(Response.decode(reply) for reply in replies)
+
+
+def test_a_payload_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError, match="505 bytes"):
+        Request(1, bytes(505)).encode()
+
+
+@given(st.integers(0, 0xFFFF))
+def test_every_status_word_is_a_set_of_flags(status: int) -> None:
+    assert int(StatusFlag(status)) == status
+
+
+# --- client ----------------------------------------------------------------------------------------------------------
+
+
+class Card:
+    """A card on 127.0.0.1 that answers as a test says, and keeps what it was asked."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.requests: list[bytes] = []
+        self._serve = serve
+        self._socket = bind_udp("127.0.0.1", 0)
+        self._socket.settimeout(0.01)
+        self.port: int = self._socket.getsockname()[1]
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                datagram, sender = self._socket.recvfrom(2048)
+            except TimeoutError:
+                continue
+            self.requests.append(datagram)
+            self._serve(self._socket, datagram, sender)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Serve], tuple[Dca1000, Card]]]:
+    opened: list[Dca1000 | Card] = []
+
+    def make(serve: Serve) -> tuple[Dca1000, Card]:
+        card = Card(serve)
+        opened.append(card)
+        addresses = Addresses(host_ip="127.0.0.1", fpga_ip="127.0.0.1", fpga_port=card.port, config_port=0)
+        client = Dca1000(addresses, timeout_s=0.1)
+        opened.append(client)
+        return client, card
+
+    yield make
+    for thing in reversed(opened):
+        thing.close()
+
+
+Connect = Callable[[Serve], tuple[Dca1000, Card]]
+
+
+def reply_with(*messages: bytes) -> Serve:
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        for message in messages:
+            sock.sendto(message, sender)
+
+    return serve
+
+
+def test_status_messages_before_the_reply_are_kept_as_events(connect: Connect) -> None:
+    ddr_full = Response(Command.SYSTEM_ERROR, StatusFlag.DDR_FULL | StatusFlag.NO_LVDS_DATA).encode()
+    other = Response(Command.RECORD_STOP, 1).encode()
+    client, _ = connect(
+        reply_with(ddr_full, b"garbage", other, Response(Command.RECORD_START, 0).encode(), record_completed())
+    )
+    assert client.request(Command.RECORD_START) == 0
+    assert client.await_event(StatusFlag.RECORD_COMPLETED, 1.0)
+    assert client.poll_events() == [StatusFlag.DDR_FULL | StatusFlag.NO_LVDS_DATA, StatusFlag.RECORD_COMPLETED]
+    assert client.poll_events() == []
+
+
+def test_waiting_for_an_event_ends_at_its_deadline(connect: Connect) -> None:
+    client, _ = connect(reply_with())
+    began = time.monotonic()
+    assert not client.await_event(StatusFlag.RECORD_COMPLETED, 0.15)
+    assert 0.1 < time.monotonic() - began < 1.0
+
+
+def test_a_reply_from_another_address_is_not_the_cards(connect: Connect) -> None:
+    forged = Response(Command.SYSTEM_CONNECT, 7).encode()
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        with bind_udp("127.0.0.2", 0) as stranger:
+            stranger.sendto(forged, sender)
+        sock.sendto(Response(Command.SYSTEM_CONNECT, 0).encode(), sender)
+
+    try:
+        bind_udp("127.0.0.2", 0).close()
+    except DeviceNotFoundError:
+        pytest.skip("this host has one loopback address only")
+    client, _ = connect(serve)
+    assert client.request(Command.SYSTEM_CONNECT) == 0
+
+
+def test_a_silent_card_is_asked_three_times_and_named(connect: Connect) -> None:
+    client, card = connect(reply_with())
+    began = time.monotonic()
+    with pytest.raises(DeviceTimeoutError, match="RESET_FPGA") as caught:
+        client.command(Command.RESET_FPGA)
+    assert time.monotonic() - began == pytest.approx(0.3, abs=0.2)
+    assert f"127.0.0.1:{card.port}" in str(caught.value)
+    assert "ping 127.0.0.1" in caught.value.hint
+    assert card.requests == [Request(Command.RESET_FPGA).encode()] * 3
+
+
+def test_the_second_attempt_may_succeed(connect: Connect) -> None:
+    seen: list[bytes] = []
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        seen.append(request)
+        if len(seen) > 1:
+            sock.sendto(Response(Command.SYSTEM_CONNECT, 0).encode(), sender)
+
+    client, _ = connect(serve)
+    client.command(Command.SYSTEM_CONNECT)
+    assert len(seen) == 2
+
+
+def test_a_refused_command_is_a_protocol_error_that_names_it(connect: Connect) -> None:
+    client, _ = connect(reply_with(Response(Command.RECORD_START, 1).encode()))
+    with pytest.raises(ProtocolError, match="refused RECORD_START with status 1") as caught:
+        client.command(Command.RECORD_START)
+    assert caught.value.hint
+
+
+def test_a_stale_reply_is_not_taken_for_the_next_answer(connect: Connect) -> None:
+    """The card answered twice, e.g. because a request was repeated: the second reply belongs to no later request."""
+    calls: list[bytes] = []
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        calls.append(request)
+        if len(calls) == 1:
+            for _ in range(2):
+                sock.sendto(Response(Command.RECORD_START, 0).encode(), sender)
+        else:
+            sock.sendto(Response(Command.RECORD_START, 1).encode(), sender)
+
+    client, _ = connect(serve)
+    client.command(Command.RECORD_START)
+    time.sleep(0.05)
+    with pytest.raises(ProtocolError):
+        client.command(Command.RECORD_START)
+
+
+def test_the_bring_up_pings_a_card_that_is_deaf_after_its_configuration(connect: Connect) -> None:
+    deaf = 2
+    fpga = Dca1000Fpga()
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        nonlocal deaf
+        commands.append(Command(Request.decode(request).command))
+        if commands.count(Command.CONFIG_FPGA_GEN) and commands[-1] is Command.SYSTEM_CONNECT and deaf:
+            deaf -= 1
+            return
+        for reply in fpga.handle(request):
+            sock.sendto(reply, sender)
+
+    commands: list[Command] = []
+    client, _ = connect(serve)
+    assert client.bring_up() == "2.8"
+    assert [command.value for command in commands] == [0x09, 0x01, 0x03, 0x09, 0x09, 0x09, 0x0B, 0x0E]
+
+
+# --- sockets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_host_without_the_address_is_told_how_to_get_it() -> None:
+    with pytest.raises(DeviceNotFoundError, match="192\\.0\\.2\\.30") as caught:
+        bind_udp("192.0.2.30", 0)
+    assert "ip addr add 192.0.2.30/24" in caught.value.hint
+
+
+def test_a_taken_port_is_named() -> None:
+    with bind_udp("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DeviceNotFoundError, match=f"{port} of 127.0.0.1 is taken") as caught:
+            bind_udp("127.0.0.1", port)
+    assert "mmWave Studio" in caught.value.hint
+
+
+def test_a_system_that_refuses_the_buffer_gets_a_smaller_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Limited(socket.socket):
+        def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
+            asked.append(value)
+            if value > 1 << 22:
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+            super().setsockopt(level, option, value)
+
+    monkeypatch.setattr(socket, "socket", Limited)
+    bind_udp("127.0.0.1", 0, receive_buffer_bytes=16 << 20).close()
+    assert asked == [16 << 20, 8 << 20, 4 << 20]
