@@ -90,9 +90,10 @@ class Device(ABC):
     and any number of times; after `stop` the device may be configured or started again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pose: Pose | None = None) -> None:
         self._state = DeviceState.OPEN
         self._sensor: FmcwSensor | None = None
+        self._pose = pose or Pose()
 
     @property
     def state(self) -> DeviceState:
@@ -125,7 +126,7 @@ class Device(ABC):
     @property
     def pose(self) -> Pose:
         """Where the sensor stands in the room."""
-        return Pose()
+        return self._pose
 
     @property
     def stats(self) -> DeviceStats:

@@ -10,7 +10,6 @@ from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError, DeviceTimeoutError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.geometry import Pose
 from isactrack.recordings.reader import Recording, open_recording
 from isactrack.source import Source
 from isactrack.truth import Truth
@@ -41,8 +40,8 @@ class ReplayDevice(Device):
     """
 
     def __init__(self, path: Path, *, speed: float = math.inf, start: int = 0) -> None:
-        super().__init__()
         self._recording: Recording = open_recording(path)
+        super().__init__(pose=self._recording.pose)
         if not 0 <= start <= len(self._recording):
             count = len(self._recording)
             self._recording.close()
@@ -72,11 +71,6 @@ class ReplayDevice(Device):
     def profile_text(self) -> str:
         """The profile that the recorded device was given."""
         return self._recording.profile_text
-
-    @property
-    def pose(self) -> Pose:
-        """Where the recorded sensor stood."""
-        return self._recording.pose
 
     @property
     def stats(self) -> DeviceStats:

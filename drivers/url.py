@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from isactrack.errors import ConfigError
+from isactrack.geometry import Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +95,22 @@ def parse_speed(url: str, value: str | float | None) -> float:
     if not speed > 0.0:
         raise ConfigError(f"speed={value} in {url!r} is no speed", "use a positive number or max")
     return speed
+
+
+def parse_pose(url: str, value: object) -> Pose:
+    """Return the ``pose`` option of a URL: x and y in metres and yaw in degrees, ``pose=1.5,0,90``; None for none.
+
+    Raises
+    ------
+    ConfigError
+        If it is not three numbers.
+    """
+    if value is None:
+        return Pose()
+    try:
+        x_m, y_m, yaw_deg = (float(word) for word in str(value).split(","))
+    except ValueError:
+        raise ConfigError(
+            f"pose={value} in {url!r} is not three numbers", "write x and y in metres and yaw in degrees: pose=1.5,0,90"
+        ) from None
+    return Pose(x_m=x_m, y_m=y_m, yaw_rad=math.radians(yaw_deg))

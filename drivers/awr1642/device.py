@@ -17,10 +17,11 @@ from isactrack.drivers.awr1642.console import Console, find_consoles, raise_on_c
 from isactrack.drivers.awr1642.dca1000 import Addresses, Command, Dca1000, StatusFlag, bind_udp
 from isactrack.drivers.awr1642.profile import default_profile, frames_in_profile, parse_profile, profile_commands
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats, host_clocks
-from isactrack.drivers.url import DeviceUrl
+from isactrack.drivers.url import DeviceUrl, parse_pose
 from isactrack.errors import ConfigError, DeviceError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
+from isactrack.geometry import Pose
 from isactrack.source import Source
 
 RECEIVE_BUFFER_BYTES: Final = 16 << 20
@@ -37,11 +38,17 @@ _HANDLED_LINES: Final = {"sensorStart", "sensorStop", "flushCfg", "version", "qu
 def open_url(url: DeviceUrl) -> "Awr1642":
     """Open ``awr1642://PORT``; ``auto`` takes the one board that is connected.
 
-    Options are ``host`` and ``fpga`` (addresses) and ``config_port``, ``data_port``, ``fpga_port``.
+    Options are ``host`` and ``fpga`` (addresses), ``config_port``, ``data_port``, ``fpga_port``, and ``pose``, see
+    `parse_pose`.
     """
     d = Addresses()
     o = url.take(
-        host=d.host_ip, fpga=d.fpga_ip, config_port=d.config_port, data_port=d.data_port, fpga_port=d.fpga_port
+        host=d.host_ip,
+        fpga=d.fpga_ip,
+        config_port=d.config_port,
+        data_port=d.data_port,
+        fpga_port=d.fpga_port,
+        pose=None,
     )
     addresses = Addresses(
         host_ip=_ip(url, "host", o["host"]),
@@ -50,7 +57,8 @@ def open_url(url: DeviceUrl) -> "Awr1642":
         data_port=_udp_port(url, "data_port", o["data_port"]),
         fpga_port=_udp_port(url, "fpga_port", o["fpga_port"]),
     )
-    return Awr1642(_auto_port() if url.target in ("", "auto") else url.target, addresses, url=url.text)
+    pose = parse_pose(url.text, o["pose"])
+    return Awr1642(_auto_port() if url.target in ("", "auto") else url.target, addresses, url=url.text, pose=pose)
 
 
 def _ip(url: DeviceUrl, name: str, value: object) -> str:
@@ -95,10 +103,14 @@ class Awr1642(Device):
         Where host and capture card talk.
     url
         URL to report; made from the port if empty.
+    pose
+        Where the radar stands in the room.
     """
 
-    def __init__(self, port: str, addresses: Addresses | None = None, *, url: str = "") -> None:
-        super().__init__()
+    def __init__(
+        self, port: str, addresses: Addresses | None = None, *, url: str = "", pose: Pose | None = None
+    ) -> None:
+        super().__init__(pose=pose)
         self._url = url or f"awr1642://{port}"
         self._addresses = addresses or Addresses()
         self._firmware = ""

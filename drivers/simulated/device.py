@@ -4,10 +4,11 @@ from isactrack.drivers.awr1642.device import Awr1642, read_deadline_s
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.scene import Scene, make_scene
-from isactrack.drivers.url import DeviceUrl, parse_speed
+from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
+from isactrack.geometry import Pose
 from isactrack.source import Source
 from isactrack.truth import Truth
 
@@ -18,11 +19,12 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     """Open ``sim://awr1642``.
 
     Options: ``scene`` (crossing, walker, room, noise), ``seed``, ``speed`` (device seconds a second, ``max`` for as
-    fast as possible), ``loss`` (share of data packets that get lost), ``fault`` (silent-console, silent-card).
+    fast as possible), ``loss`` (share of data packets that get lost), ``fault`` (silent-console, silent-card),
+    ``pose``, see `parse_pose`.
     """
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
-    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, fault="")
+    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, fault="", pose=None)
     seed = int(o["seed"] or 0)
     if seed < 0:
         raise ConfigError(f"seed={seed} in {url.text!r} is negative", "use a whole number from 0")
@@ -33,6 +35,7 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
         loss=float(o["loss"] or 0.0),
         fault=str(o["fault"]),
         url=url.text,
+        pose=parse_pose(url.text, o["pose"]),
     )
 
 
@@ -49,6 +52,8 @@ class SimulatedAwr1642(Device):
         A wire that is dead: ``silent-console`` or ``silent-card``; empty for none.
     url
         URL to report.
+    pose
+        Where the radar stands in the room; the scene is the same for all poses, seen from the radar.
     """
 
     def __init__(
@@ -60,8 +65,9 @@ class SimulatedAwr1642(Device):
         loss: float = 0.0,
         fault: str = "",
         url: str = "sim://awr1642",
+        pose: Pose | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(pose=pose)
         if not 0.0 <= loss <= 1.0:
             raise ConfigError(f"loss={loss} in {url!r} is no share", "use 0 to 1")
         if fault not in FAULTS:

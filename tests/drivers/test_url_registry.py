@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -60,7 +61,7 @@ def test_options_get_the_type_of_their_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes fault, loss, scene, seed, speed"),
+        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes fault, loss, pose, scene, seed, speed"),
         ("sim://awr1642?seed=three", "seed=three", "seed=0"),
         ("sim://awr1642?seed=1.5", "is not a whole number", ""),
         ("sim://awr1642?seed=-1", "seed=-1", "from 0"),
@@ -151,3 +152,23 @@ def test_a_driver_is_imported_only_when_its_scheme_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split("\n")[:2] == ["RecordingError", "[]"]
+
+
+def test_a_pose_in_the_url_reaches_the_device_and_its_recording(tmp_path: Path) -> None:
+    from isactrack.cli.main import run
+    from isactrack.recordings import open_recording
+
+    path = tmp_path / "placed.h5"
+    url = "sim://awr1642?scene=noise&speed=8&pose=1.5,-0.5,90"
+    assert run(["record", "-d", url, "-o", str(path), "--frames", "2", "-q"]) == 0
+    with open_recording(path) as recording:
+        assert recording.pose.to_room([0.0, 2.0]) == pytest.approx([-0.5, -0.5])
+    with open_device(f"file://{path}") as replay:
+        assert (replay.pose.x_m, replay.pose.y_m) == (1.5, -0.5)
+
+
+@pytest.mark.parametrize("pose", ["1,2", "1,2,3,4", "a,b,c", "", "nan,0,0"])
+def test_a_pose_that_is_none_is_refused(pose: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_device(f"sim://awr1642?pose={pose}")
+    assert caught.value.hint
