@@ -41,6 +41,8 @@ from isactrack.units import db_to_power, power_to_db
 ComplexArray = NDArray[np.complex64]
 FloatArray = NDArray[np.float64]
 
+GHOST_MARGIN_DB = 4.0
+"""How far a peak must exceed the expected power of a ghost of the clutter map; ghosts fluctuate."""
 _MIN_VALID_SHARE = 0.5
 _PEAKS_LIMIT = 512
 _ROUNDING = 1e-12
@@ -121,6 +123,9 @@ class ChainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0.0:
                 raise ConfigError(f"{name} is {value}, it must be positive", _HINT)
+        for name in ("min_snr_db", "sidelobe_margin_db"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"{name} is {getattr(self, name)}, it must be finite", _HINT)
         if not 0.0 <= self.min_beam_share < 1.0:
             raise ConfigError(f"min_beam_share is {self.min_beam_share}, it must be at least 0 and below 1", _HINT)
         for name in ("min_range_m", "cluster_velocity_scale_s", "range_floor_m", "azimuth_floor_rad"):
@@ -292,11 +297,21 @@ class FmcwChain:
         strongest = np.argsort(-power[doppler, range_], kind="stable")[:_PEAKS_LIMIT]
         peaks = interpolate(power, doppler[strongest], range_[strongest], self._response)
         keep = ~sidelobe_mask(peaks, self._response, config.sidelobe_margin_db)
+        if config.remove_static:
+            keep &= peaks.power > self._ghost_level(peaks)
         keep &= ~image_mask(power, peaks, config.image_rejection_db)
         range_m = peaks.range_bin * self._sensor.range_resolution_m
         keep &= (range_m >= config.min_range_m) & (range_m <= upper)
         peaks = peaks.take(np.flatnonzero(keep)[: config.max_detections])
         return peaks, peaks.power / noise[peaks.doppler, peaks.range_]
+
+    def _ghost_level(self, peaks: Peaks) -> FloatArray:
+        """Return the power (n,) that a ghost of the clutter map may have where the peaks are."""
+        window = self._windows[0]
+        looks = self._sensor.n_tx * self._sensor.n_rx
+        at_zero = self._clutter.ghost_power[peaks.range_] * looks * window.sum() ** 2 / np.square(window).sum()
+        from_zero = peaks.doppler_bin - self._sensor.loops_per_frame // 2
+        return np.asarray(db_to_power(GHOST_MARGIN_DB) * at_zero * self._response[0].leakage(from_zero))
 
     def _detect(self, power: NDArray[np.float32]) -> CfarResult:
         """Run the CFAR with the cells of evident targets kept out of the training."""

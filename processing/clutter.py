@@ -6,8 +6,15 @@ each antenna and range bin, the complex mean of the past frames and takes it off
 frame itself, which is a notch at zero Doppler, it leaves a person who crosses the line of sight.
 
 A plain mean takes a share of every passer-by along and shows it as a still ghost where the person was. Frames are
-therefore weighted, in each range bin, by the inverse of the power in them that was not still: while somebody is in the
-bin the map hardly learns, when nobody is it learns in full, and if somebody always is all frames count the same.
+therefore weighted, in each range bin, by the inverse of the amplitude in them that was not still, which makes the mean
+a running geometric median (Weiszfeld's weights): while somebody is in the bin the map hardly learns, when nobody is it
+learns in full, and if somebody always is all frames count about the same. The inverse of the power would learn even
+less from passers-by, but holds on to whatever it learned first: with somebody always in the bin its error is twice that
+of the amplitude's.
+
+What is left of passers-by is known in size: an estimate from few frames, or from frames with somebody in the bin, is
+uncertain by their power, and `ClutterMap.ghost_power` says by how much. A still echo below that is no evidence of a
+target; this matters in the first frames, while the map is cold.
 
 Blind speeds remain: an echo whose range changes by an exact multiple of half a wavelength from frame to frame looks
 still.
@@ -39,10 +46,21 @@ class ClutterMap:
         self._keep = float(np.exp(-1.0 / memory_frames))
         self._sum: NDArray[np.complex128] | None = None
         self._weight = np.zeros(0)
+        self._spread = np.zeros(0)
 
     def reset(self) -> None:
         """Forget everything."""
         self._sum = None
+
+    @property
+    def ghost_power(self) -> NDArray[np.float64]:
+        """Expected power (range,) of the error of the map, mean over the antennas.
+
+        Frames add to it what they bring along besides the still echo, as independent errors do: the sum of squared
+        weights times powers, over the squared sum of weights.
+        """
+        total = np.square(self._weight.mean(axis=(0, 1)))
+        return np.divide(self._spread, total, out=np.zeros_like(total), where=total > 0.0)
 
     def remove(self, profiles: ComplexArray, valid: NDArray[np.bool_] | None = None) -> ComplexArray:
         """Learn from the profiles of a frame and return them without what stands still.
@@ -65,18 +83,22 @@ class ClutterMap:
         mean = chirp_mean(profiles, valid)
         if self._sum is None:
             self._sum, self._weight = np.zeros(mean.shape, dtype=np.complex128), np.zeros(mean.shape)
-        power = _power(_without(profiles, self._still(self._sum), valid))
+            self._spread = np.zeros(mean.shape[-1])
+        still = self._still(self._sum)
+        power = _power(_without(profiles, still, valid))
         median = float(np.median(power))
         # Limits, lest a piece of furniture that was moved keeps its old place for many times the memory; a frame
         # without noise comes from no receiver and teaches nothing.
         if median > 0.0:
-            weight = 1.0 / np.clip(power, median / _WEIGHT_RANGE, median * _WEIGHT_RANGE)
+            weight = 1.0 / np.sqrt(np.clip(power, median / _WEIGHT_RANGE, median * _WEIGHT_RANGE))
         else:
             weight = np.zeros_like(power)
         share = np.ones(mean.shape[:2]) if valid is None else valid.mean(axis=0)
         weight = weight * share[..., None]
         self._sum = self._keep * self._sum + weight * mean
         self._weight = self._keep * self._weight + weight
+        brought = np.mean(np.square(np.abs(mean - still)), axis=(0, 1), dtype=np.float64)
+        self._spread = self._keep**2 * self._spread + np.square(weight.mean(axis=(0, 1))) * brought
         return _without(profiles, self._still(self._sum), valid)
 
     def _still(self, total: NDArray[np.complex128]) -> ComplexArray:

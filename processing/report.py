@@ -1,10 +1,12 @@
 """A short report of what a coherent interval shows: its strongest return and what vibrates there."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.processing.peaks import WindowResponse, interpolate
 from isactrack.processing.spectra import RangeDopplerMap, make_window
@@ -43,8 +45,9 @@ class ReturnReport:
     level_db
         Level over the median range bin.
     image_level_db
-        Level of the bin at minus its range relative to it: the receiver's I/Q image. It is far below
-        unless I and Q are in the wrong order.
+        Level of its mirror bin, minus its range, relative to it: what the receiver's I/Q imbalance leaves there. It
+        says nothing about the order of the words: a wrong one mirrors the whole range axis, so that a range r shows at
+        ``range_max_m - r`` and its image where the return should be.
     lines
         Doppler lines at its range, the strongest first.
     """
@@ -63,6 +66,8 @@ def return_report(
     min_frequency_hz: float = 15.0,
     max_lines: int = 8,
     range_window: str = "hann",
+    min_range_m: float = 0.0,
+    max_range_m: float | None = None,
 ) -> ReturnReport:
     """Describe the strongest return of a map that still holds its static echoes.
 
@@ -82,10 +87,24 @@ def return_report(
         Largest number of lines.
     range_window
         Window that the map was made with.
+    min_range_m, max_range_m
+        Ranges of the bins to look at, None for no upper limit; the transmitter's leakage lies below any target.
+
+    Raises
+    ------
+    ConfigError
+        If no bin lies between them.
     """
     profile = np.asarray(np.mean(spectrum.power, axis=0, dtype=np.float64))
     n = profile.size
-    best = int(np.argmax(profile))
+    upper = math.inf if max_range_m is None else max_range_m
+    inside = np.flatnonzero((spectrum.range_axis_m >= min_range_m) & (spectrum.range_axis_m <= upper))
+    if not inside.size:
+        raise ConfigError(
+            f"no range bin lies between {min_range_m:g} and {upper:g} m",
+            f"this sensor has one every {sensor.range_resolution_m:.3g} m up to {sensor.range_max_m:.3g} m",
+        )
+    best = int(inside[np.argmax(profile[inside])])
     response = WindowResponse(make_window(range_window, n))
     place = interpolate(
         profile[None, :], np.zeros(1, np.intp), np.array([best]), (WindowResponse(np.ones(1)), response)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,8 +142,10 @@ def test_walls_vanish_and_the_walker_stays(room_sensor: FmcwSensor, echo: Echo, 
         t = frame * room_sensor.frame_period_s
         walker = echo(room_sensor, 3.5 - 0.02 * t, -0.02, -0.2, 40.0, t)
         found.append(chain.process_cube(room + walker + noise(room_sensor, rng), t).detections)
-    late = found[10:]
-    assert [len(d) for d in late] == [1] * len(late)
+    # 2 mm a frame is within 3 % of half a wavelength, the first blind speed: a frame may be taken for a ghost.
+    late = [d for d in found[10:] if len(d)]
+    assert len(late) >= 18
+    assert all(len(d) == 1 for d in late)
     error = np.array([d.position_m[0] - polar_to_xy(3.5 - 0.02 * d.time_s, -0.2) for d in late])
     assert np.median(np.linalg.norm(error, axis=1)) < 0.1
 
@@ -190,6 +193,14 @@ def test_coherent_interval_fills_and_gaps_discard(room_sensor: FmcwSensor, echo:
     chain.reset()
     assert chain.discarded_frames == 0
     assert [chain(_frame(single, cube[:1], k)) is None for k in range(16)] == [True] * 15 + [False]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["min_snr_db", "sidelobe_margin_db"])
+def test_levels_that_are_no_numbers_are_refused(name: str, value: float) -> None:
+    levels: dict[str, Any] = {name: value}
+    with pytest.raises(ConfigError, match=name):
+        ChainConfig(**levels)
 
 
 def test_unevenly_spaced_frames_cannot_be_joined(room_sensor: FmcwSensor) -> None:

@@ -91,3 +91,38 @@ def test_lost_chirps_neither_teach_nor_leak(room_sensor: FmcwSensor, echo: Echo)
 def test_memory_must_last_a_frame() -> None:
     with pytest.raises(ConfigError, match="cannot forget"):
         ClutterMap(0.5)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, 1.3])
+@pytest.mark.parametrize("with_mover", [4, 12])
+def test_ghost_power_bounds_the_error_of_the_map(with_mover: int, turn: float) -> None:
+    """A mover is in the first frames, turning by `turn` cycles in each; what the map keeps of it is known in size.
+
+    The weights depend on what they weigh, so the closed form of a weighted mean is right within a factor only.
+    """
+    errors, expected = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        walls = (30.0 * np.exp(2j * np.pi * rng.random((1, 2, 16)))).astype(np.complex64)
+        clutter = ClutterMap(memory_frames=1e6)
+        for index in range(12):
+            phase = np.exp(2j * np.pi * (rng.random() + turn * np.arange(8) / 8))[:, None, None, None]
+            mover = 5.0 * (index < with_mover) * phase * (np.arange(16) < 4)
+            noise = 0.5 * rng.standard_normal((8, 1, 2, 16, 2)).view(np.complex128)[..., 0]
+            clutter.remove((walls + mover + noise).astype(np.complex64))
+        assert clutter._sum is not None
+        errors.append(_power((clutter._still(clutter._sum) - walls)[..., :4]))
+        expected.append(float(np.mean(clutter.ghost_power[:4])))
+    assert np.mean(expected) / 8.0 < np.mean(errors) < 2.5 * np.mean(expected)
+    assert np.mean(errors) < 0.25 * 25.0, "far below the mover itself"
+
+
+def test_a_cold_map_expects_ghosts_and_a_warm_one_does_not(room_sensor: FmcwSensor, echo: Echo, noise: Noise) -> None:
+    rng = np.random.default_rng(3)
+    clutter = ClutterMap(200.0)
+    ghosts = []
+    for frame in range(60):
+        person = echo(room_sensor, 4.2, 0.013, 0.1, 40.0, frame * room_sensor.frame_period_s)
+        clutter.remove(_profiles(person + noise(room_sensor, rng)))
+        ghosts.append(float(clutter.ghost_power.max()))
+    assert ghosts[0] > 10.0 * ghosts[-1]
