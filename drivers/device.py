@@ -54,9 +54,9 @@ class DeviceInfo:
     firmware: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class DeviceStats:
-    """Counters since `start`; all of them only grow.
+    """Counters since `start`; all of them only grow. Whoever counts hands out copies.
 
     Attributes
     ----------
@@ -69,6 +69,8 @@ class DeviceStats:
         were no data packets of this device.
     overruns
         Frames dropped because nobody took them in time.
+    card_overflows
+        Reports of the card that its memory overflowed: holes that no byte count shows.
     """
 
     frames: int = 0
@@ -81,6 +83,7 @@ class DeviceStats:
     reordered_packets: int = 0
     rejected_packets: int = 0
     overruns: int = 0
+    card_overflows: int = 0
 
 
 class Device(ABC):
@@ -145,6 +148,8 @@ class Device(ABC):
     def configure(self, profile: str | None = None) -> FmcwSensor:
         """Send a profile and return the sensor as the device really runs it.
 
+        After an error the device is as before its first configuration: what it would run is not known.
+
         Parameters
         ----------
         profile
@@ -158,6 +163,7 @@ class Device(ABC):
             If the device refuses it or does not answer.
         """
         self._require("configure", DeviceState.OPEN, DeviceState.CONFIGURED)
+        self._state, self._sensor = DeviceState.OPEN, None
         self._sensor = self._configure(profile)
         self._state = DeviceState.CONFIGURED
         return self._sensor

@@ -3,11 +3,14 @@
 import math
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.url import DeviceUrl, parse_speed
-from isactrack.errors import ConfigError, DeviceTimeoutError
+from isactrack.errors import ConfigError, DeviceTimeoutError, IsacError, RecordingError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.recordings.reader import Recording, open_recording
@@ -42,10 +45,11 @@ class ReplayDevice(Device):
     def __init__(self, path: Path, *, speed: float = math.inf, start: int = 0) -> None:
         self._recording: Recording = open_recording(path)
         super().__init__(pose=self._recording.pose)
-        if not 0 <= start <= len(self._recording):
-            count = len(self._recording)
+        try:
+            _check_frames(self._recording, start)
+        except IsacError:
             self._recording.close()
-            raise ConfigError(f"start={start} is not in a recording of {count} frames", f"use 0 to {count}")
+            raise
         self._speed = speed
         self._first = start
         self._next = start
@@ -75,7 +79,7 @@ class ReplayDevice(Device):
     @property
     def stats(self) -> DeviceStats:
         """Counters since the last start, those of the recording as far as it was played."""
-        return self._stats
+        return replace(self._stats)
 
     @property
     def frame_count(self) -> int:
@@ -125,16 +129,31 @@ class ReplayDevice(Device):
     def _count(self, frame: Frame) -> None:
         counters = self._recording.counters
         skipped = frame.counter - int(counters[self._next - 1]) - 1 if self._next > self._first else 0
-        s = self._stats
-        self._stats = DeviceStats(
-            frames=s.frames + 1,
-            incomplete_frames=s.incomplete_frames + (not frame.complete),
-            missing_frames=s.missing_frames + skipped,
-            lost_bytes=s.lost_bytes + frame.lost_bytes + skipped * self.sensor.frame_bytes,
-        )
+        self._stats.frames += 1
+        self._stats.incomplete_frames += not frame.complete
+        self._stats.missing_frames += skipped
+        self._stats.lost_bytes += frame.lost_bytes + skipped * self.sensor.frame_bytes
 
     def _stop(self) -> None:
         self._stopped.set()
 
     def _close(self) -> None:
         self._recording.close()
+
+
+def _check_frames(recording: Recording, start: int) -> None:
+    """Refuse a recording whose frames, from `start` on, are not in the order in which a device yields them."""
+    if not 0 <= start <= len(recording):
+        raise ConfigError(
+            f"start={start} is not in a recording of {len(recording)} frames", f"use 0 to {len(recording)}"
+        )
+    for name, column in (("counter", recording.counters), ("device time", recording.device_time_s)):
+        back = np.flatnonzero(~(np.diff(column[start:]) > 0))
+        if back.size:
+            row = start + int(back[0]) + 1
+            raise RecordingError(
+                f"the frames of {recording.path} are not in order: the {name} goes from {column[row - 1]} to "
+                f"{column[row]} at frame {row}",
+                f"the file joins several runs or is damaged: `isactrack validate` checks it; what follows can be "
+                f"replayed with start={row}",
+            )

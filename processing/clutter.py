@@ -60,7 +60,7 @@ class ClutterMap:
         weights times powers, over the squared sum of weights.
         """
         total = np.square(self._weight.mean(axis=(0, 1)))
-        return np.divide(self._spread, total, out=np.zeros_like(total), where=total > 0.0)
+        return np.asarray(np.divide(self._spread, total, out=np.zeros_like(total), where=total > 0.0))
 
     def remove(self, profiles: ComplexArray, valid: NDArray[np.bool_] | None = None) -> ComplexArray:
         """Learn from the profiles of a frame and return them without what stands still.

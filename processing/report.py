@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.processing.peaks import WindowResponse, interpolate
 from isactrack.processing.spectra import RangeDopplerMap, make_window
@@ -68,12 +67,13 @@ def return_report(
     range_window: str = "hann",
     min_range_m: float = 0.0,
     max_range_m: float | None = None,
-) -> ReturnReport:
+) -> ReturnReport | None:
     """Describe the strongest return of a map that still holds its static echoes.
 
-    The range profile is the power averaged over Doppler, which is that over chirps, and antennas. The
-    Doppler spectrum is the highest of the strongest bin and its two neighbours, which share the main lobe, each over
-    its own median: a line is where something vibrates, beside the strong return that does not.
+    The range profile is the power averaged over Doppler, which is that over chirps, and antennas; a return is a local
+    maximum of it, so that the flank of something nearer than the least range is none. The Doppler spectrum is the
+    highest of the strongest bin and its two neighbours, which share the main lobe, each over its own median: a line is
+    where something vibrates, beside the strong return that does not.
 
     Parameters
     ----------
@@ -88,30 +88,27 @@ def return_report(
     range_window
         Window that the map was made with.
     min_range_m, max_range_m
-        Ranges of the bins to look at, None for no upper limit; the transmitter's leakage lies below any target.
+        Ranges to look at, None for no upper limit; the transmitter's leakage lies below any target.
 
-    Raises
-    ------
-    ConfigError
-        If no bin lies between them.
+    Returns
+    -------
+    ReturnReport or None
+        None if the range profile has no maximum at these ranges.
     """
     profile = np.asarray(np.mean(spectrum.power, axis=0, dtype=np.float64))
     n = profile.size
-    upper = math.inf if max_range_m is None else max_range_m
-    inside = np.flatnonzero((spectrum.range_axis_m >= min_range_m) & (spectrum.range_axis_m <= upper))
-    if not inside.size:
-        raise ConfigError(
-            f"no range bin lies between {min_range_m:g} and {upper:g} m",
-            f"this sensor has one every {sensor.range_resolution_m:.3g} m up to {sensor.range_max_m:.3g} m",
-        )
-    best = int(inside[np.argmax(profile[inside])])
+    maxima = np.flatnonzero((profile > np.roll(profile, 1)) & (profile >= np.roll(profile, -1)))
     response = WindowResponse(make_window(range_window, n))
-    place = interpolate(
-        profile[None, :], np.zeros(1, np.intp), np.array([best]), (WindowResponse(np.ones(1)), response)
-    )
+    place = interpolate(profile[None, :], np.zeros_like(maxima), maxima, (WindowResponse(np.ones(1)), response))
+    range_m = place.range_bin * sensor.range_resolution_m
+    inside = np.flatnonzero((range_m >= min_range_m) & (range_m <= (math.inf if max_range_m is None else max_range_m)))
+    if not inside.size:
+        return None
+    chosen = inside[np.argmax(profile[maxima[inside]])]
+    best = int(maxima[chosen])
     level = np.atleast_1d(power_to_db(profile))
     return ReturnReport(
-        range_m=float(place.range_bin[0]) * sensor.range_resolution_m,
+        range_m=float(range_m[chosen]),
         range_bin=best,
         level_db=float(level[best] - np.median(level)),
         image_level_db=float(level[-best % n] - level[best]),

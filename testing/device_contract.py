@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 import numpy as np
 
 from isactrack.drivers.device import Device, DeviceState
-from isactrack.errors import DeviceStateError
+from isactrack.errors import DeviceStateError, IsacError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.source import Source
@@ -34,7 +34,7 @@ def check_device(make: MakeDevice, *, frames: int = 3) -> None:
     AssertionError
         If the device breaks a promise.
     """
-    for check in (check_lifecycle, check_order_of_calls, check_close):
+    for check in (check_lifecycle, check_order_of_calls, check_failed_configure, check_close):
         check(make)
     check_frames(make, frames=frames)
     check_restart(make, frames=frames)
@@ -70,6 +70,23 @@ def check_order_of_calls(make: MakeDevice) -> None:
         device.stop()
         device.configure()
         _refuses(device.read, "read() before start()")
+
+
+def check_failed_configure(make: MakeDevice) -> None:
+    """Check that a profile that is refused leaves nothing of the one before it, and that a good one then works."""
+    with make() as device:
+        device.configure()
+        try:
+            device.configure("this is no profile of any device")
+        except IsacError as error:
+            assert error.hint, "a profile is refused without a hint"
+        else:
+            raise AssertionError("a profile that makes no sense was not refused")
+        _is(device, DeviceState.OPEN, "after a configure() that failed the device")
+        _refuses(lambda: device.sensor, "`sensor` after a configure() that failed")
+        _refuses(device.start, "start() after a configure() that failed")
+        device.configure()
+        _is(device, DeviceState.CONFIGURED, "after configure() the device")
 
 
 def check_close(make: MakeDevice) -> None:

@@ -8,31 +8,32 @@ late packets can still fill its holes. What never came is marked in the frame's 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.drivers.awr1642.dca1000 import DATA_HEADER_BYTES, decode_data_header
+from isactrack.drivers.device import DeviceStats
 from isactrack.frame import GROUP_WORDS, Frame
 
-GROUP_BYTES = 2 * GROUP_WORDS
+GROUP_BYTES: Final = 2 * GROUP_WORDS
+LEAST_JUMP_BYTES: Final = 1 << 16
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class AssemblerStats:
-    """Counters of an assembler; their meaning is that of `DeviceStats`."""
+class _Packet(NamedTuple):
+    """Data of a packet and where in the stream it belongs, bytes from the start of frame 0."""
 
-    packets: int = 0
-    late_packets: int = 0
-    duplicate_packets: int = 0
-    reordered_packets: int = 0
-    rejected_packets: int = 0
-    frames: int = 0
-    incomplete_frames: int = 0
-    missing_frames: int = 0
-    lost_bytes: int = 0
+    start: int
+    data: NDArray[np.uint8]
+    monotonic_ns: int
+    utc_ns: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.data.size
 
 
 @dataclass(slots=True)
@@ -56,28 +57,44 @@ class FrameAssembler:
     late_frames
         Frames by which the stream may be ahead before an incomplete frame is given out.
     max_jump_bytes
-        Longest gap that one packet alone may open. A packet further ahead is believed only when a second one
-        continues it: one with a flipped bit must not end the capture.
+        Longest gap that one packet alone may open; None for a frame, or 64 KiB if a frame is less. A packet further
+        ahead waits until another one bears it out by following it: one with a flipped bit must not make everything
+        that comes after it late.
+    begins_anywhere
+        Whether the first packets may be missing, as in a capture that was begun late. The frame of the first packet,
+        which may be a partial one, is then frame 0. Otherwise frame 0 begins at the stream's byte 0.
+
+    Attributes
+    ----------
+    stats
+        The counters, which go on counting; `isactrack.drivers.device.DeviceStats` says what they mean.
     """
 
     def __init__(
-        self, frame_bytes: int, frame_period_s: float, *, late_frames: int = 2, max_jump_bytes: int = 1 << 26
+        self,
+        frame_bytes: int,
+        frame_period_s: float,
+        *,
+        late_frames: int = 2,
+        max_jump_bytes: int | None = None,
+        begins_anywhere: bool = False,
     ) -> None:
         if frame_bytes <= 0 or frame_bytes % GROUP_BYTES:
             raise ValueError(f"a frame of {frame_bytes} bytes is not a multiple of {GROUP_BYTES}")
-        self.stats = AssemblerStats()
+        self.stats = DeviceStats()
         self._frame_bytes = frame_bytes
         self._period_s = frame_period_s
         self._late_frames = late_frames
-        self._max_jump = max_jump_bytes
+        self._max_jump = max(frame_bytes, LEAST_JUMP_BYTES) if max_jump_bytes is None else max_jump_bytes
+        self._origin = None if begins_anywhere else 0  # byte count at which frame 0 begins
         self._partial: dict[int, _Partial] = {}
         self._next_frame = 0
         self._end = 0  # highest stream position seen
-        self._suspect = -1  # where a packet that was too far ahead ended
+        self._doubtful: _Packet | None = None  # a packet too far ahead to be believed alone
 
     @property
     def position(self) -> int:
-        """Highest position of the stream that was seen, bytes."""
+        """Highest position of the stream that was seen, bytes from the start of frame 0."""
         return self._end
 
     def push(self, datagram: bytes | memoryview, monotonic_ns: int, utc_ns: int) -> list[Frame]:
@@ -86,56 +103,85 @@ class FrameAssembler:
         if len(payload) == 0 or len(payload) % GROUP_BYTES:
             self.stats.rejected_packets += 1
             return []
-        _, start = decode_data_header(datagram)
-        end = start + len(payload)
-        if not self._plausible(start, end):
+        _, byte_count = decode_data_header(datagram)
+        if byte_count % GROUP_BYTES:
             self.stats.rejected_packets += 1
             return []
+        if self._origin is None:
+            self._origin = byte_count // self._frame_bytes * self._frame_bytes
+        packet = _Packet(byte_count - self._origin, np.frombuffer(payload, dtype=np.uint8), monotonic_ns, utc_ns)
+        believed = self._believed(packet)
+        for item in believed:
+            self._take(item)
+        return list(self._finished(self._end // self._frame_bytes - self._late_frames)) if believed else []
+
+    def _believed(self, packet: _Packet) -> list[_Packet]:
+        """Return the packets that can be placed now: usually this one; one that is far ahead waits for its next."""
+        doubtful = self._doubtful
+        if packet.start - self._end <= self._max_jump:
+            if packet.end > self._end:
+                self._reject_doubtful()  # the stream goes on where it was
+            return [packet]
+        if doubtful is not None and 0 <= packet.start - doubtful.end <= self._max_jump:
+            self._doubtful = None
+            return [doubtful, packet]
+        self._reject_doubtful()
+        self._doubtful = packet._replace(data=packet.data.copy())  # the caller may use its buffer again
+        return []
+
+    def _reject_doubtful(self) -> None:
+        if self._doubtful is not None:
+            ahead = self._doubtful.start - self._end
+            _log.warning("a data packet %d bytes ahead of the stream, which no other one followed, is ignored", ahead)
+            self.stats.rejected_packets += 1
+            self._doubtful = None
+
+    def _take(self, packet: _Packet) -> None:
         self.stats.packets += 1
-        if end <= self._next_frame * self._frame_bytes:
+        if packet.end <= self._next_frame * self._frame_bytes:
             self.stats.late_packets += 1
-            return []
-        if not self._place(np.frombuffer(payload, dtype=np.uint8), start, monotonic_ns, utc_ns):
+            return
+        if not self._place(packet):
             self.stats.duplicate_packets += 1
-        elif start < self._end:
+        elif packet.start < self._end:
             self.stats.reordered_packets += 1
-        self._end = max(self._end, end)
-        return list(self._finished(self._end // self._frame_bytes - self._late_frames))
+        self._end = max(self._end, packet.end)
 
     def flush(self) -> list[Frame]:
         """End the stream: return every frame of which anything arrived, complete or not."""
+        self._reject_doubtful()
         return list(self._finished(-(-self._end // self._frame_bytes)))
 
-    def _plausible(self, start: int, end: int) -> bool:
-        if start % GROUP_BYTES == 0 and (start - self._end <= self._max_jump or start == self._suspect):
-            return True
-        self._suspect = end
-        _log.warning("a data packet at byte %d of the stream, %d ahead, was passed over", start, start - self._end)
-        return False
-
-    def _place(self, payload: NDArray[np.uint8], start: int, monotonic_ns: int, utc_ns: int) -> bool:
+    def _place(self, packet: _Packet) -> bool:
         """Copy a payload, which may span frames, to its place; return whether any of it was new."""
         fresh = False
-        position = start
-        while position < start + payload.size:
+        position = packet.start
+        while position < packet.end:
             index, offset = divmod(position, self._frame_bytes)
-            count = min(self._frame_bytes - offset, start + payload.size - position)
+            count = min(self._frame_bytes - offset, packet.end - position)
             if index >= self._next_frame:
-                partial = self._partial.get(index) or self._new_partial(index, monotonic_ns, utc_ns)
+                partial = self._partial.get(index) or self._new_partial(index, packet)
                 groups = slice(offset // GROUP_BYTES, (offset + count) // GROUP_BYTES)
                 new = int(np.count_nonzero(~partial.valid[groups]))
                 if new:
                     fresh = True
-                    partial.data[offset : offset + count] = payload[position - start : position - start + count]
+                    first = position - packet.start
+                    partial.data[offset : offset + count] = packet.data[first : first + count]
                     partial.valid[groups] = True
                     partial.missing_groups -= new
             position += count
         return fresh
 
-    def _new_partial(self, index: int, monotonic_ns: int, utc_ns: int) -> _Partial:
+    def _new_partial(self, index: int, packet: _Packet) -> _Partial:
         groups = self._frame_bytes // GROUP_BYTES
+        # A late packet may begin its frame after the following ones have begun; the clock must not run back over them.
+        later = [partial for i, partial in self._partial.items() if i > index]
         partial = _Partial(
-            np.zeros(self._frame_bytes, np.uint8), np.zeros(groups, np.bool_), groups, monotonic_ns, utc_ns
+            np.zeros(self._frame_bytes, np.uint8),
+            np.zeros(groups, np.bool_),
+            groups,
+            min([packet.monotonic_ns, *(partial.monotonic_ns for partial in later)]),
+            min([packet.utc_ns, *(partial.utc_ns for partial in later)]),
         )
         self._partial[index] = partial
         return partial

@@ -10,18 +10,22 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from isactrack.drivers.awr1642.assembler import GROUP_BYTES, FrameAssembler
+from isactrack.drivers.awr1642.dca1000 import DATA_HEADER_BYTES, decode_data_header
 from isactrack.drivers.awr1642.profile import (
     FRAME_LSB_S,
     FREQUENCY_LSB_HZ,
     SLOPE_LSB_HZ_PER_S,
     TIME_LSB_S,
+    has_three_transmitters,
     parse_profile,
+    tx_position,
 )
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.errors import ConfigError, RecordingError
@@ -31,6 +35,9 @@ from isactrack.source import Source
 from isactrack.units import NS_PER_S
 
 DATA_PORT: Final = 4098
+_RECORD_PAUSE_NS: Final = 10_000_000
+"""Between two records the radar is stopped and started over its serial line, which takes longer than this."""
+_REORDERED_PACKETS: Final = 64
 _PCAP_MAGIC: Final = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
 _PCAP_HEADER_BYTES: Final = 24
 _IPV4: Final = b"\x08\x00"
@@ -46,6 +53,7 @@ def open_capture(
     studio_log_text: str | None = None,
     loops: int | None = None,
     iq_order: IqOrder | None = None,
+    model: str | None = None,
 ) -> "CaptureFile":
     """Open a capture of another program as a device.
 
@@ -59,6 +67,8 @@ def open_capture(
         Loops a frame, where they are not those of the profile.
     iq_order
         Order of the words, where it is not that of the profile.
+    model
+        Name of the radar, where profile or log do not tell; see `parse_profile`.
 
     Raises
     ------
@@ -72,10 +82,10 @@ def open_capture(
             "a capture file does not say what the radar ran", "give either --cfg PROFILE.cfg or --studio-log LOG.txt"
         )
     if cfg_text is not None:
-        sensor, text = parse_profile(cfg_text, enforce_limits=False), cfg_text
+        sensor, text = parse_profile(cfg_text, enforce_limits=False, model=model), cfg_text
     else:
         text = studio_log_text or ""
-        sensor = parse_studio_log(text)
+        sensor = parse_studio_log(text, model=model)
     if loops is not None:
         sensor = replace(sensor, loops_per_frame=loops)
     if iq_order is not None:
@@ -131,7 +141,7 @@ class CaptureFile(Device):
     @property
     def stats(self) -> DeviceStats:
         """Counters since the last start."""
-        return self._stats
+        return replace(self._stats)
 
     def _configure(self, profile: str | None) -> FmcwSensor:
         if profile is not None:
@@ -182,47 +192,66 @@ class AdcDataFile(CaptureFile):
                 samples[: 4 * groups] = np.frombuffer(data[: groups * GROUP_BYTES], dtype="<i2")
                 valid = np.arange(frame_bytes // GROUP_BYTES) < groups
                 frame = Frame(samples, valid, index, index * period_s, round(index * period_s * NS_PER_S), 0)
-                self._stats = replace(
-                    self._stats,
-                    frames=index + 1,
-                    incomplete_frames=self._stats.incomplete_frames + (not frame.complete),
-                    lost_bytes=self._stats.lost_bytes + frame.lost_bytes,
-                )
+                self._stats.frames += 1
+                self._stats.incomplete_frames += not frame.complete
+                self._stats.lost_bytes += frame.lost_bytes
                 yield frame
 
 
 class PcapFile(CaptureFile):
-    """A pcap of DCA1000 traffic, put through the assembler of the live driver."""
+    """A pcap of DCA1000 traffic, put through the assembler of the live driver.
+
+    A capture that was begun late has no trace of what went before it: its frames count from the one of its first
+    packet, and of that frame what is missing counts as lost. A file must hold one record.
+    """
 
     def _read_frames(self) -> Iterator[Frame]:
         sensor = self._capture_sensor
-        # A capture may begin in the middle of a stream: no gap is too long.
-        assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s, max_jump_bytes=1 << 62)
+        assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s, begins_anywhere=True)
+        self._stats = assembler.stats
+        record = _RecordWatch(self._path)
         first_ns = None
         for time_ns, datagram in udp_datagrams(self._path, DATA_PORT):
             first_ns = time_ns if first_ns is None else first_ns
+            record.check(time_ns, datagram)
             yield from assembler.push(datagram, time_ns - first_ns, time_ns)
-            self._count(assembler)
         yield from assembler.flush()
-        self._count(assembler)
         if assembler.stats.packets == 0:
             raise RecordingError(
                 f"{self._path} holds no data packets of a DCA1000",
                 f"they go to UDP port {DATA_PORT}; was the right network interface captured?",
             )
 
-    def _count(self, assembler: FrameAssembler) -> None:
-        s = assembler.stats
-        self._stats = DeviceStats(
-            frames=s.frames,
-            incomplete_frames=s.incomplete_frames,
-            missing_frames=s.missing_frames,
-            lost_bytes=s.lost_bytes,
-            packets=s.packets,
-            late_packets=s.late_packets,
-            duplicate_packets=s.duplicate_packets,
-            reordered_packets=s.reordered_packets,
-            rejected_packets=s.rejected_packets,
+
+class _RecordWatch:
+    """Notices that the card began another record, whose byte counts start again at 0 and seem to come late.
+
+    Packets that are doubled or reordered on the way go back too, but neither far nor after a pause.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sequence = self._byte_count = -1  # the highest so far
+        self._time_ns = 0
+
+    def check(self, time_ns: int, datagram: bytes) -> None:
+        """Raise RecordingError if a datagram belongs to another record than those before it."""
+        if len(datagram) <= DATA_HEADER_BYTES:
+            return
+        sequence, byte_count = decode_data_header(datagram)
+        # Both have to go back: a flipped bit in one of them begins no record.
+        if sequence <= self._sequence and byte_count <= self._byte_count:
+            far = self._sequence - sequence >= _REORDERED_PACKETS
+            if far or time_ns - self._time_ns >= _RECORD_PAUSE_NS:
+                raise self._second_record(time_ns)
+        self._sequence, self._byte_count = max(self._sequence, sequence), max(self._byte_count, byte_count)
+        self._time_ns = time_ns
+
+    def _second_record(self, time_ns: int) -> RecordingError:
+        when = f"{datetime.fromtimestamp(time_ns // NS_PER_S, UTC):%Y-%m-%dT%H:%M:%S}.{time_ns % NS_PER_S:09d}Z"
+        return RecordingError(
+            f"{self._path} holds more than one record of the card: another one begins at {when}",
+            f"split it and import each part: `editcap -B {when} {self._path} first.pcap`, then `editcap -A ...`",
         )
 
 
@@ -289,13 +318,15 @@ def _udp_payload(packet: bytes, port: int) -> bytes | None:
     return packet[start + 8 : start + length]
 
 
-def parse_studio_log(text: str) -> FmcwSensor:
+def parse_studio_log(text: str, *, model: str | None = None) -> FmcwSensor:
     """Return the sensor that mmWave Studio's API log describes.
 
     Parameters
     ----------
     text
         Text of the log, whose lines are ``date time: API:Call,argument,...``; the last call of a kind counts.
+    model
+        Name of the radar; None for that of the log.
 
     Raises
     ------
@@ -316,8 +347,9 @@ def parse_studio_log(text: str) -> FmcwSensor:
         raise ConfigError(
             f"the log's FrameConfig repeats chirps {first} to {last}", "only logs of a single chirp a loop are read"
         )
+    model = model or _studio_model(calls)
     return FmcwSensor(
-        model=_studio_model(calls),
+        model=model,
         start_frequency_hz=profile[1] * FREQUENCY_LSB_HZ,
         idle_time_s=profile[2] * TIME_LSB_S,
         adc_start_s=profile[3] * TIME_LSB_S,
@@ -328,7 +360,7 @@ def parse_studio_log(text: str) -> FmcwSensor:
         rx_gain_db=float(profile[13]),
         loops_per_frame=frame[3],
         frame_period_s=frame[4] * FRAME_LSB_S,
-        tx_positions=(_studio_tx_position(chirp[7:9]),),
+        tx_positions=(_studio_tx_position(chirp[7:10], model),),
         rx_positions=tuple(0.5 * bit for bit in range(4) if rx_mask >> bit & 1),
         iq_order=IqOrder.QQII if format_[3] == 1 else IqOrder.IIQQ,
     )
@@ -353,12 +385,12 @@ def _studio_call(calls: dict[str, list[str]], name: str, needed: int) -> list[in
     return values
 
 
-def _studio_tx_position(enabled: list[int]) -> float:
-    """Return the place of the transmitters that fire together, from one flag each; they act at their middle."""
-    on = [2.0 * index for index, flag in enumerate(enabled) if flag]
-    if not on:
+def _studio_tx_position(enabled: list[int], model: str) -> float:
+    """Return the place of the transmitters that fire together, from one flag each; see `tx_position`."""
+    mask = sum(1 << bit for bit, flag in enumerate(enabled) if flag)
+    if not mask:
         raise ConfigError("the log's ChirpConfig enables no transmitter", "the log may be cut")
-    return sum(on) / len(on)
+    return tx_position(mask, of_three=mask > 3 or has_three_transmitters(model))
 
 
 def _studio_model(calls: dict[str, list[str]]) -> str:

@@ -5,6 +5,7 @@ A reply ends with the prompt, which no newline follows. It repeats the command f
 """
 
 import contextlib
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ BAUD_RATE: Final = 115200
 WRITE_TIMEOUT_S: Final = 2.0
 XDS110_USB_ID: Final = (0x0451, 0xBEF3)
 CP2105_USB_ID: Final = (0x10C4, 0xEA70)
+
+_log = logging.getLogger(__name__)
 
 _EXCEPTION = re.compile(r"(MSS|DSS) (Exception|Chirp Processing Deadline Miss Exception)")
 _MAX_REPLY_BYTES = 1 << 16
@@ -127,9 +130,12 @@ class Console:
             self._port.reset_input_buffer()
         except _PORT_ERRORS as error:
             self._raise_unplugged(error)
+        _log.debug("to the radar: %s", line)
         self._write(line.encode("ascii", errors="replace") + b"\n")
         reply, prompted = self._read_reply(limit_s)
         lines = reply_lines(reply, line)
+        for text in lines:
+            _log.debug("from the radar: %s", text)
         raise_on_crash(lines)
         if not prompted:
             raise DeviceTimeoutError(

@@ -7,8 +7,12 @@ sends on its own may come in between.
 """
 
 import errno
+import ipaddress
+import logging
 import socket
 import struct
+import sys
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -26,8 +30,14 @@ DEFAULT_PACKET_BYTES: Final = 1470
 DELAY_LSB_S: Final = 8e-9
 DEFAULT_DELAY_S: Final = 25e-6
 _SMALLEST_RECEIVE_BUFFER: Final = 1 << 16
+_ENOUGH_RECEIVE_BUFFER: Final = 1 << 20
+"""Receive buffer below which a moment's pause of the computer costs packets."""
+_PING_S: Final = 0.05
+_PINGS: Final = 60
 _MOST_DATAGRAMS: Final = 4096
 """Datagrams that one wait on the control port looks at, so that a flood of foreign ones cannot hold it."""
+
+_log = logging.getLogger(__name__)
 
 
 class Command(IntEnum):
@@ -64,6 +74,22 @@ class StatusFlag(IntFlag):
     LVDS_BUFFER_FULL = 1 << 9
     PLAYBACK_COMPLETED = 1 << 10
     PLAYBACK_OUT_OF_SEQUENCE = 1 << 11
+
+
+OVERFLOWS: Final = StatusFlag.DDR_FULL | StatusFlag.LVDS_BUFFER_FULL
+"""The card dropped samples without counting them."""
+NOTICES: Final = (
+    StatusFlag.SD_CARD_DETECTED
+    | StatusFlag.SD_CARD_REMOVED
+    | StatusFlag.RECORD_COMPLETED
+    | StatusFlag.PLAYBACK_COMPLETED
+)
+"""Nothing is wrong."""
+
+
+def event_name(event: StatusFlag) -> str:
+    """Return the names of the bits that are set."""
+    return event.name or str(event.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +212,8 @@ def bind_udp(ip: str, port: int, *, receive_buffer_bytes: int = 0) -> socket.soc
     try:
         _enlarge_receive_buffer(sock, receive_buffer_bytes)
         sock.bind((ip, port))
+        if receive_buffer_bytes:
+            _report_receive_buffer(_granted_receive_buffer(sock), receive_buffer_bytes, ip)
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRNOTAVAIL:
@@ -214,8 +242,26 @@ def _enlarge_receive_buffer(sock: socket.socket, wanted_bytes: int) -> None:
             return
 
 
+def _granted_receive_buffer(sock: socket.socket) -> int:
+    """Return the bytes of the receive buffer that the system granted; Linux reports the double, for its own needs."""
+    granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return granted // 2 if sys.platform == "linux" else granted
+
+
+def _report_receive_buffer(granted_bytes: int, wanted_bytes: int, ip: str) -> None:
+    """Log the size of the receive buffer, as a warning if it is too small for a network card that hears the card."""
+    _log.info("receive buffer: %d of %d bytes", granted_bytes, wanted_bytes)
+    if granted_bytes < min(wanted_bytes, _ENOUGH_RECEIVE_BUFFER) and not ipaddress.ip_address(ip).is_loopback:
+        _log.warning(
+            "the receive buffer has %d bytes only, so packets may get lost; allow more: "
+            "`sudo sysctl -w net.core.rmem_max=%d`",
+            granted_bytes,
+            wanted_bytes,
+        )
+
+
 class Dca1000:
-    """Client of the control port.
+    """Client of the control port; may be used by several threads.
 
     Parameters
     ----------
@@ -229,14 +275,24 @@ class Dca1000:
         self._addresses = addresses
         self._timeout_s = timeout_s
         self._socket = bind_udp(addresses.host_ip, addresses.config_port)
+        self._lock = threading.Lock()  # a reply must not be read by a thread that waits for something else
         self.events: deque[StatusFlag] = deque(maxlen=64)
 
     def close(self) -> None:
         """Release the port."""
         self._socket.close()
 
-    def request(self, command: Command, payload: bytes = b"", *, attempts: int = 3) -> int:
+    def request(
+        self, command: Command, payload: bytes = b"", *, attempts: int = 3, timeout_s: float | None = None
+    ) -> int:
         """Send a command and return the status of its reply.
+
+        Parameters
+        ----------
+        command, payload
+            The request.
+        attempts, timeout_s
+            Times that it is sent, and the wait for a reply to each; None for that of the client.
 
         Raises
         ------
@@ -244,16 +300,19 @@ class Dca1000:
             If no reply came to any attempt.
         """
         datagram = Request(command, payload).encode()
-        self._await(None, 0.0)  # a late reply to an earlier attempt must not be taken for this one's
-        for _ in range(attempts):
-            self._send(datagram)
-            status = self._await(command, self._timeout_s)
-            if status is not None:
-                return status
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        with self._lock:
+            self._await(None, 0.0)  # a late reply to an earlier attempt must not be taken for this one's
+            for _ in range(attempts):
+                _log.debug("to the card: %s %s", command.name, payload.hex(" "))
+                self._send(datagram)
+                status = self._await(command, wait_s)
+                if status is not None:
+                    return status
         a = self._addresses
         raise DeviceTimeoutError(
             f"the DCA1000 at {a.fpga_ip}:{a.fpga_port} did not answer {command.name} "
-            f"({attempts} attempts of {self._timeout_s:g} s)",
+            f"({attempts} attempts of {wait_s:g} s)",
             f"check its power and Ethernet cable, `ping {a.fpga_ip}`, that the host is {a.host_ip} on that port, that "
             "no firewall drops UDP 4096 and 4098, and switch SW2.6 for the factory address",
         )
@@ -281,15 +340,18 @@ class Dca1000:
         self.command(Command.SYSTEM_CONNECT)
         self.command(Command.RESET_FPGA)
         self.command(Command.CONFIG_FPGA_GEN, fpga_config())
-        self.request(Command.SYSTEM_CONNECT, attempts=30)
+        self.request(Command.SYSTEM_CONNECT, attempts=_PINGS, timeout_s=_PING_S)
         self.command(Command.CONFIG_PACKET_DATA, packet_config())
-        return fpga_version(self.request(Command.READ_FPGA_VERSION))
+        version = fpga_version(self.request(Command.READ_FPGA_VERSION))
+        _log.info("the DCA1000 at %s is configured, FPGA %s", self._addresses.fpga_ip, version)
+        return version
 
     def poll_events(self) -> list[StatusFlag]:
         """Take the status messages that have arrived since the last call."""
-        self._await(None, 0.0)
-        events = list(self.events)
-        self.events.clear()
+        with self._lock:
+            self._await(None, 0.0)
+            events = list(self.events)
+            self.events.clear()
         return events
 
     def await_event(self, flag: StatusFlag, timeout_s: float) -> bool:
@@ -299,7 +361,8 @@ class Dca1000:
             left = deadline - time.monotonic()
             if left <= 0.0:
                 return False
-            self._await(None, min(left, 0.05))
+            with self._lock:
+                self._await(None, min(left, 0.05))
         return True
 
     def _send(self, datagram: bytes) -> None:
@@ -330,7 +393,10 @@ class Dca1000:
             except ProtocolError:
                 continue
             if response.command == command:
+                _log.debug("from the card: %s, status %#x", command.name, response.status)
                 return response.status
             if response.command == Command.SYSTEM_ERROR:
-                self.events.append(StatusFlag(response.status))
+                event = StatusFlag(response.status)
+                _log.debug("the card reports %s", event_name(event))
+                self.events.append(event)
         return None

@@ -4,19 +4,31 @@ Order of bring-up, without which byte 0 of the stream lies in the middle of a fr
 reset and configured, the radar configured and stopped, the record started, and then the radar.
 """
 
+import contextlib
 import ipaddress
+import logging
 import math
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from isactrack.drivers.awr1642.assembler import FrameAssembler
 from isactrack.drivers.awr1642.console import Console, find_consoles, raise_on_crash
-from isactrack.drivers.awr1642.dca1000 import Addresses, Command, Dca1000, StatusFlag, bind_udp
+from isactrack.drivers.awr1642.dca1000 import (
+    NOTICES,
+    OVERFLOWS,
+    Addresses,
+    Command,
+    Dca1000,
+    StatusFlag,
+    bind_udp,
+    event_name,
+)
 from isactrack.drivers.awr1642.profile import default_profile, frames_in_profile, parse_profile, profile_commands
-from isactrack.drivers.device import Device, DeviceInfo, DeviceStats, host_clocks
+from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats, host_clocks
 from isactrack.drivers.url import DeviceUrl, parse_pose
 from isactrack.errors import ConfigError, DeviceError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 from isactrack.fmcw import FmcwSensor
@@ -32,7 +44,11 @@ QUEUED_BYTES: Final = 256 << 20
 DATAGRAM_BYTES: Final = 2048
 DRAIN_S: Final = 1.0
 """Longest time for which a stop takes what still arrives; a radar that does not stop must not hold it up."""
+EVENT_PERIOD_S: Final = 1.0
+"""How often the card is asked for its reports while it streams."""
 _HANDLED_LINES: Final = {"sensorStart", "sensorStop", "flushCfg", "version", "queryDemoStatus", "configDataPort"}
+
+_log = logging.getLogger(__name__)
 
 
 def open_url(url: DeviceUrl) -> "Awr1642":
@@ -105,10 +121,18 @@ class Awr1642(Device):
         URL to report; made from the port if empty.
     pose
         Where the radar stands in the room.
+    deadline_s
+        Function of the frame period (s) that says for how long the stream may be silent (s).
     """
 
     def __init__(
-        self, port: str, addresses: Addresses | None = None, *, url: str = "", pose: Pose | None = None
+        self,
+        port: str,
+        addresses: Addresses | None = None,
+        *,
+        url: str = "",
+        pose: Pose | None = None,
+        deadline_s: Callable[[float], float] = read_deadline_s,
     ) -> None:
         super().__init__(pose=pose)
         self._url = url or f"awr1642://{port}"
@@ -118,6 +142,10 @@ class Awr1642(Device):
         self._applied = False  # whether the firmware has taken the configuration by a sensorStart
         self._receiver: _Receiver | None = None
         self._frame_count: int | None = None
+        self._deadline_s = deadline_s
+        self._reports = StatusFlag(0)  # what the card has reported since the start
+        self._overflows = 0
+        self._next_poll_s = 0.0
         self._console = Console(port)
         self._card: Dca1000 | None = None
 
@@ -141,11 +169,13 @@ class Awr1642(Device):
     @property
     def stats(self) -> DeviceStats:
         """Counters since the last start."""
-        return self._receiver.stats() if self._receiver is not None else DeviceStats()
+        counted = self._receiver.stats if self._receiver is not None else DeviceStats()
+        return replace(counted, card_overflows=self._overflows)
 
     def _configure(self, profile: str | None) -> FmcwSensor:
         text = default_profile() if profile is None else profile
-        sensor = parse_profile(text)
+        sensor = parse_profile(text, model="AWR1642")
+        self._profile_text, self._frame_count, self._applied = "", None, False
         self._console.synchronise()
         versions = self._console.command("version")
         self._console.command("sensorStop")
@@ -153,11 +183,13 @@ class Awr1642(Device):
             self._card = Dca1000(self._addresses)
         fpga = self._card.bring_up()
         self._firmware = "; ".join([*(line for line in versions if "SDK" in line), f"FPGA {fpga}"])
+        _log.info("the radar on %s answers: %s", self._console.port_name, self._firmware)
         self._console.command("flushCfg")
         for command in profile_commands(text):
             if command.name not in _HANDLED_LINES:
                 self._send(command.text, command.line)
-        self._profile_text, self._frame_count, self._applied = text, frames_in_profile(text), False
+        self._profile_text, self._frame_count = text, frames_in_profile(text)
+        _log.info("the radar is configured: frames of %d bytes", sensor.frame_bytes)
         return sensor
 
     def _send(self, line: str, number: int) -> None:
@@ -169,55 +201,97 @@ class Awr1642(Device):
     def _start(self) -> None:
         card = self._configured_card()
         card.poll_events()  # those of an earlier run say nothing of this one
+        self._reports, self._overflows = StatusFlag(0), 0
         self._receiver = _Receiver(self._addresses, self.sensor)
         try:
             card.command(Command.RECORD_START)
             self._console.command("sensorStart 0" if self._applied else "sensorStart")
         except BaseException:
-            self._receiver.close()
+            self._abandon_start(card, self._receiver)
             raise
         self._applied = True
+        self._receiver.heard_s = time.monotonic()  # the radar calibrates for seconds before it sends
+        self._next_poll_s = 0.0
+        _log.info("the radar streams")
+
+    def _abandon_start(self, card: Dca1000, receiver: "_Receiver") -> None:
+        """Stop whatever a start that failed, or was interrupted, left running."""
+        try:
+            with contextlib.suppress(DeviceError):
+                self._console.synchronise()
+                said = self._console.command("sensorStop")
+                self._applied = self._applied or not any("already stopped" in line for line in said)
+            with contextlib.suppress(DeviceError):
+                card.command(Command.RECORD_STOP)
+        finally:
+            receiver.close()
 
     def _read(self, timeout_s: float | None) -> Frame | None:
         receiver = self._receiver
         if receiver is None:
             return None
-        limit_s = timeout_s if timeout_s is not None else read_deadline_s(self.sensor.frame_period_s)
+        patience_s = self._deadline_s(self.sensor.frame_period_s)
+        limit_s = patience_s if timeout_s is None else timeout_s
+        silence_s = max(patience_s, limit_s)
         deadline = time.monotonic() + limit_s
-        while True:
-            if self._frame_count is not None and receiver.next_counter >= self._frame_count:
-                return None
+        while self._frame_count is None or receiver.next_counter < self._frame_count:
+            self._poll_card()
             frame = receiver.take(min(0.1, max(deadline - time.monotonic(), 0.0)))
             if frame is not None:
                 return frame
+            now = time.monotonic()
             if receiver.ended:
-                if receiver.failure is not None:
-                    raise DeviceError(
-                        f"the data port of the capture card failed: {receiver.failure}",
-                        "check the network interface to the DCA1000",
-                    ) from receiver.failure
+                self._raise_unless_over(receiver)
                 return None
-            late = time.monotonic() >= deadline
-            if self._stream_is_over(receiver, late=late):
-                receiver.close()  # give out the last frames as far as they arrived
+            late = now >= deadline
+            broke_off = now - receiver.heard_s >= silence_s or (late and limit_s >= patience_s)
+            if broke_off or self._bytes_left(receiver) <= 0:
+                receiver.close()  # hands out the last frames as far as they arrived
             elif late:
                 raise self._silence(limit_s)
+        return None
 
-    def _stream_is_over(self, receiver: "_Receiver", *, late: bool) -> bool:
-        """Whether a capture of some frames has had its last byte or, once it is late, any of its last frame."""
-        if self._frame_count is None:
-            return False
-        left = self._frame_count * self.sensor.frame_bytes - receiver.position
-        return left <= 0 or (late and left < self.sensor.frame_bytes)
+    def _raise_unless_over(self, receiver: "_Receiver") -> None:
+        """Raise why a stream ended, unless it was stopped or has come to its end."""
+        if receiver.failure is not None:
+            raise DeviceError(
+                f"the data port of the capture card failed: {receiver.failure}",
+                "check the network interface to the DCA1000",
+            ) from receiver.failure
+        # What is lost at the very end is a loss like any other, and counted by whoever knows how many frames were due.
+        near_end = receiver.position > 0 and self._bytes_left(receiver) < 2 * self.sensor.frame_bytes
+        if self.state is DeviceState.STREAMING and not near_end:
+            raise self._silence(time.monotonic() - receiver.heard_s)
+
+    def _bytes_left(self, receiver: "_Receiver") -> float:
+        """Return the bytes that a capture of some frames still has to send; infinite for an endless one."""
+        due = math.inf if self._frame_count is None else self._frame_count * self.sensor.frame_bytes
+        return due - receiver.position
+
+    def _poll_card(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_poll_s and self.state is DeviceState.STREAMING:
+            self._next_poll_s = now + EVENT_PERIOD_S
+            self._note_events()
+
+    def _note_events(self) -> None:
+        """Take what the card has reported, and warn of all but notices."""
+        for event in self._configured_card().poll_events():
+            self._reports |= event
+            if event & OVERFLOWS:
+                self._overflows += 1
+                _log.warning("the capture card reports %s: samples are missing and not marked", event_name(event))
+            elif event & ~NOTICES:
+                _log.warning("the capture card reports %s", event_name(event))
 
     def _silence(self, limit_s: float) -> DeviceTimeoutError:
         """Say why no frame came, as far as card and firmware tell."""
         raise_on_crash(said := self._console.listen())
         card = self._configured_card()
-        events = [event.name or str(event.value) for event in card.poll_events()]
+        self._note_events()
         packets = self.stats.packets
         facts = [f"{packets} packets since the start"]
-        facts += [f"the card reports {', '.join(events)}"] if events else []
+        facts += [f"the card reports {event_name(self._reports)}"] if self._reports else []
         facts += [f"the radar says {' / '.join(said)}"] if said else []
         try:
             card.request(Command.SYSTEM_CONNECT)
@@ -238,12 +312,14 @@ class Awr1642(Device):
         finally:
             try:
                 card = self._configured_card()
-                card.poll_events()  # an earlier record's end is not this one's
+                self._note_events()  # an earlier record's end is not this one's
                 card.command(Command.RECORD_STOP)
                 card.await_event(StatusFlag.RECORD_COMPLETED, 0.5)
+                self._note_events()
             finally:
                 if receiver is not None:
                     receiver.close()
+                _log.info("stopped: %s", self.stats)
 
     def _close(self) -> None:
         if self._receiver is not None:
@@ -267,10 +343,9 @@ class _Receiver:
         self._socket.settimeout(0.05)
         self._assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s)
         self._frames: queue.Queue[Frame] = queue.Queue(maxsize=max(4, QUEUED_BYTES // sensor.frame_bytes))
-        self._overruns = self._overrun_bytes = self._overrun_incomplete = 0
-        self._rejected = 0
         self._drain_until = math.inf
         self.next_counter = 0  # one past the last frame that was taken
+        self.heard_s = time.monotonic()  # when the last packet came
         self.failure: OSError | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dca1000-receiver", daemon=True)
@@ -295,21 +370,10 @@ class _Receiver:
         self.next_counter = frame.counter + 1
         return frame
 
+    @property
     def stats(self) -> DeviceStats:
-        """Return the counters of receiver and assembler."""
-        s = replace(self._assembler.stats)
-        return DeviceStats(
-            frames=s.frames - self._overruns,
-            incomplete_frames=s.incomplete_frames - self._overrun_incomplete,
-            missing_frames=s.missing_frames + self._overruns,
-            lost_bytes=s.lost_bytes + self._overrun_bytes,
-            packets=s.packets,
-            late_packets=s.late_packets,
-            duplicate_packets=s.duplicate_packets,
-            reordered_packets=s.reordered_packets,
-            rejected_packets=s.rejected_packets + self._rejected,
-            overruns=self._overruns,
-        )
+        """Counters of receiver and assembler, which go on counting."""
+        return self._assembler.stats
 
     def close(self) -> None:
         """Take what has arrived, give out the rest and end."""
@@ -332,8 +396,9 @@ class _Receiver:
                 self.failure = error
                 break
             if ip != self._ip or count <= 10:
-                self._rejected += 1
+                self.stats.rejected_packets += 1
                 continue
+            self.heard_s = time.monotonic()
             self._give(self._assembler.push(view[:count], *host_clocks()))
         self._give(self._assembler.flush())
 
@@ -342,6 +407,13 @@ class _Receiver:
             try:
                 self._frames.put_nowait(frame)
             except queue.Full:
-                self._overruns += 1
-                self._overrun_bytes += frame.samples.nbytes - frame.lost_bytes
-                self._overrun_incomplete += not frame.complete
+                self._drop(frame)
+
+    def _drop(self, frame: Frame) -> None:
+        """Count a frame for which there is no room as one that never came."""
+        stats = self.stats
+        stats.overruns += 1
+        stats.frames -= 1
+        stats.incomplete_frames -= not frame.complete
+        stats.missing_frames += 1
+        stats.lost_bytes += frame.samples.nbytes - frame.lost_bytes

@@ -24,6 +24,8 @@ ADC_BUFFER_BYTES = 16 * 1024
 L3_BYTES = 768 * 1024
 """Radar cube memory of the AWR1642 (data sheet SWRS203, L3 shared memory)."""
 MAX_FRAMES = 65535
+MAX_TX_START_US = 40.9
+"""Of the transmitter's start, before or after the ramp's (mmWave radar interface control document, profile config)."""
 DEFAULT_LINK_BPS = 325e6
 """Net rate of the DCA1000 at its default packet delay of 25 us (user guide SPRUIJ4A)."""
 
@@ -121,7 +123,7 @@ def profile_commands(text: str) -> list[ProfileCommand]:
     return commands
 
 
-def parse_profile(text: str, *, enforce_limits: bool = True) -> FmcwSensor:
+def parse_profile(text: str, *, enforce_limits: bool = True, model: str | None = None) -> FmcwSensor:
     """Return the sensor that the device really runs when it is given a profile.
 
     Parameters
@@ -130,6 +132,9 @@ def parse_profile(text: str, *, enforce_limits: bool = True) -> FmcwSensor:
         Text of a ``.cfg`` file.
     enforce_limits
         Whether to refuse what an AWR1642 cannot run; a capture of another device of the family was run all the same.
+    model
+        Name of the device; None for what the profile says in a comment ``% Platform:xWR18xx``, as TI's visualizer
+        writes it, or else ``AWR1642``.
 
     Raises
     ------
@@ -137,8 +142,8 @@ def parse_profile(text: str, *, enforce_limits: bool = True) -> FmcwSensor:
         If the profile is incomplete, contradicts itself or breaks a limit of the device; it names the line.
     """
     fields = _Fields(profile_commands(text))
-    sensor = _sensor(fields)
-    for check in _limit_checks(sensor, fields.integer("channelCfg", 1)):
+    sensor = _sensor(fields, model or _platform(text))
+    for check in _limit_checks(sensor, fields):
         if enforce_limits and check.passed is False:
             raise ConfigError(f"the profile breaks a limit of the AWR1642, {check.name}: {check.detail}", _LIMIT_HINT)
     return sensor
@@ -153,11 +158,12 @@ def check_profile(text: str) -> list[ProfileCheck]:
     checks = [ProfileCheck("syntax", True, f"{len(commands)} commands, all known, with the right number of arguments")]
     try:
         fields = _Fields(commands)
-        sensor = _sensor(fields)
+        sensor = _sensor(fields, _platform(text))
+        limits = _limit_checks(sensor, fields)
     except ConfigError as error:
         return [*checks, ProfileCheck("consistency", False, str(error))]
     checks.append(ProfileCheck("consistency", True, "the commands describe one raw capture"))
-    return [*checks, *_limit_checks(sensor, fields.integer("channelCfg", 1))]
+    return [*checks, *limits]
 
 
 def frames_in_profile(text: str) -> int | None:
@@ -165,6 +171,25 @@ def frames_in_profile(text: str) -> int | None:
     return _frame_count(_Fields(profile_commands(text))) or None
 
 
+def has_three_transmitters(model: str) -> bool:
+    """Return whether a model is of those with three transmitters: xWR14xx, xWR18xx and xWR68xx."""
+    return _THREE_TX.search(model) is not None
+
+
+def tx_position(mask: int, *, of_three: bool) -> float:
+    """Return where along the array of TI's evaluation board the transmitters of a mask act, in wavelengths.
+
+    The AWR1642BOOST has two, 2 wavelengths apart. Boards with three have the azimuth pair in TX1 and TX3, and TX2
+    between them and half a wavelength higher: its place counts for targets in the plane of the array, its height is
+    not described. Transmitters that fire together act at their middle.
+    """
+    places = (0.0, 1.0, 2.0) if of_three else (0.0, 2.0)
+    on = [place for bit, place in enumerate(places) if mask >> bit & 1]
+    return sum(on) / len(on)
+
+
+_PLATFORM = re.compile(r"^[ \t]*%[ \t]*Platform[ \t]*:[ \t]*(\w+)", re.MULTILINE)
+_THREE_TX = re.compile(r"WR(14|18|68)")
 _LIMIT_HINT = "`isactrack validate PROFILE` shows every limit with its numbers"
 
 
@@ -233,14 +258,21 @@ def _bad_value(command: ProfileCommand, index: int, fault: str, hint: str = "cor
     )
 
 
-def _sensor(fields: _Fields) -> FmcwSensor:
+def _platform(text: str) -> str:
+    named = _PLATFORM.search(text)
+    return named[1] if named else "AWR1642"
+
+
+def _sensor(fields: _Fields, model: str) -> FmcwSensor:
     """Follow the commands as the firmware does."""
     _check_raw_capture(fields)
     profile = fields.last("profileCfg")
     _frame_count(fields)
+    masks = _chirp_masks(fields)
+    of_three = has_three_transmitters(model) or fields.integer("channelCfg", 1) > 3
     period_s = _register(fields.number("frameCfg", 4) * 1e-3, FRAME_LSB_S)
     return FmcwSensor(
-        model="AWR1642",
+        model=model,
         start_frequency_hz=_register(_number(profile, 1) * 1e9, FREQUENCY_LSB_HZ),
         idle_time_s=_register(_number(profile, 2) * 1e-6, TIME_LSB_S),
         adc_start_s=_register(_number(profile, 3) * 1e-6, TIME_LSB_S),
@@ -251,7 +283,7 @@ def _sensor(fields: _Fields) -> FmcwSensor:
         rx_gain_db=_number(profile, 13),
         loops_per_frame=fields.integer("frameCfg", 2),
         frame_period_s=period_s,
-        tx_positions=tuple(_tx_position(mask) for mask in _chirp_masks(fields)),
+        tx_positions=tuple(tx_position(mask, of_three=of_three) for mask in masks),
         rx_positions=_rx_positions(fields),
         iq_order=IqOrder.QQII if fields.integer("adcbufCfg", 2) == 1 else IqOrder.IIQQ,
     )
@@ -275,19 +307,36 @@ def _check_raw_capture(fields: _Fields) -> None:
     wanted = {
         ("dfeDataOutputMode", 0): (1, "only frame mode (1) is captured"),
         ("adcCfg", 0): (2, "raw capture needs 16-bit samples (2)"),
+        ("channelCfg", 2): (0, "one device is captured, no cascade (0)"),
+        ("adcbufCfg", 1): (0, "raw capture needs complex samples (0)"),
         ("adcbufCfg", 3): (1, "the DCA1000 path carries non-interleaved receivers (1)"),
         ("lvdsStreamCfg", 1): (0, "headers on the LVDS lanes are not supported (0)"),
         ("lvdsStreamCfg", 2): (1, "without ADC data on the LVDS lanes (1) nothing reaches the DCA1000"),
+        ("lvdsStreamCfg", 3): (0, "data of the firmware between the samples would shift them (0)"),
     }
     for (name, index), (value, reason) in wanted.items():
         if fields.integer(name, index) != value:
             raise _bad_value(fields.last(name), index, "does not give a raw capture", reason)
     if fields.integer("adcCfg", 1) not in (1, 2):
         raise _bad_value(fields.last("adcCfg"), 1, "is not complex", "use 1 (complex 1x) or 2 (complex 2x)")
+    for command in fields.all("bpmCfg"):
+        if _integer(command, 1) != 0:
+            raise _bad_value(command, 1, "turns on phase modulation of the transmitters", "it is not decoded: use 0")
     if len(fields.all("profileCfg")) > 1:
         raise ConfigError(
             "the profile has several profileCfg lines", "frames of one waveform can be captured: keep one"
         )
+
+
+def _check_waveform(chirp: ProfileCommand, fields: _Fields) -> None:
+    """Refuse a chirp of another waveform than that of the profile, from which all axes follow."""
+    if _integer(chirp, 2) != fields.integer("profileCfg", 0):
+        raise _bad_value(
+            chirp, 2, "names a profile that profileCfg does not define", f"use {fields.last('profileCfg').arguments[0]}"
+        )
+    for index in range(3, 7):
+        if _number(chirp, index) != 0.0:
+            raise _bad_value(chirp, index, "varies the waveform from chirp to chirp", "all chirps must be equal: use 0")
 
 
 def _chirp_masks(fields: _Fields) -> list[int]:
@@ -297,6 +346,7 @@ def _chirp_masks(fields: _Fields) -> list[int]:
         first, last = _integer(chirp, 0), _integer(chirp, 1)
         if not 0 <= first <= last < 512:
             raise _bad_value(chirp, 1, "ends a chirp range that is not within 0..511")
+        _check_waveform(chirp, fields)
         masks.update(dict.fromkeys(range(first, last + 1), _integer(chirp, 7)))
     frame = fields.last("frameCfg")
     first, last = _integer(frame, 0), _integer(frame, 1)
@@ -332,14 +382,6 @@ def _chirp_masks(fields: _Fields) -> list[int]:
     return used
 
 
-def _tx_position(mask: int) -> float:
-    """Return the place of a transmitter on the AWR1642BOOST, 2 wavelengths apart; joint ones act at their middle."""
-    bits = [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
-    if len(bits) == 1 and bits[0] == 2:
-        return 2.0  # the azimuth pair of a three-transmitter xWR1843 is TX1 and TX3
-    return 2.0 * sum(bits) / len(bits)
-
-
 def _rx_positions(fields: _Fields) -> tuple[float, ...]:
     mask = fields.integer("channelCfg", 0)
     if not 0 < mask < 16:
@@ -347,36 +389,21 @@ def _rx_positions(fields: _Fields) -> tuple[float, ...]:
     return tuple(0.5 * bit for bit in range(4) if mask >> bit & 1)
 
 
-def _limit_checks(sensor: FmcwSensor, tx_mask: int) -> list[ProfileCheck]:
-    """Return the limits of the AWR1642 with the numbers of this sensor."""
-    us = 1e6
-    window_end_s = sensor.adc_start_s + sensor.samples_per_chirp / sensor.sample_rate_hz
-    sweep_hz = sensor.slope_hz_per_s * sensor.ramp_end_s
-    top_hz = sensor.start_frequency_hz + sweep_hz
-    chirps = sensor.loops_per_frame * sensor.n_tx
-    busy_s = chirps * sensor.chirp_interval_s
-    duty = chirps * sensor.ramp_end_s / sensor.frame_period_s
+def _limit_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
+    """Return the limits of the AWR1642 and its firmware with the numbers of this sensor."""
+    return [*_set_up_checks(sensor, fields), *_ramp_checks(sensor, fields), *_frame_checks(sensor)]
+
+
+def _set_up_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
+    tx_mask = fields.integer("channelCfg", 1)
+    threshold, trigger = fields.integer("adcbufCfg", 4), fields.integer("frameCfg", 5)
     max_samples = ADC_BUFFER_BYTES // (4 * sensor.n_rx)
-    cube_bytes = sensor.frame_bytes
     return [
         ProfileCheck("transmitters", tx_mask <= 3, f"channelCfg enables {tx_mask:#b}; the AWR1642 has two, 0b11"),
-        ProfileCheck(
-            "ADC start",
-            0.0 <= sensor.adc_start_s <= 40.95e-6,
-            f"sampling starts at {sensor.adc_start_s * us:.2f} us of the ramp; 0 to 40.95 us",
-        ),
-        ProfileCheck(
-            "ramp end", sensor.ramp_end_s <= 5e-3, f"the ramp ends at {sensor.ramp_end_s * us:.2f} us; at most 5 ms"
-        ),
         ProfileCheck(
             "receiver gain",
             24.0 <= sensor.rx_gain_db <= 52.0 and sensor.rx_gain_db % 2.0 == 0.0,
             f"{sensor.rx_gain_db:g} dB; 24 to 52 dB in steps of 2",
-        ),
-        ProfileCheck(
-            "ADC window",
-            window_end_s <= sensor.ramp_end_s + 1e-12,
-            f"sampling ends at {window_end_s * us:.2f} us, the ramp at {sensor.ramp_end_s * us:.2f} us",
         ),
         ProfileCheck(
             "samples",
@@ -387,6 +414,42 @@ def _limit_checks(sensor: FmcwSensor, tx_mask: int) -> list[ProfileCheck]:
             "sample rate",
             2e6 <= sensor.sample_rate_hz <= 12.5e6,
             f"{sensor.sample_rate_hz / 1e6:g} MHz; the AWR1642 samples at 2 to 12.5 MHz",
+        ),
+        ProfileCheck(
+            "chirp threshold",
+            threshold == 1,
+            f"adcbufCfg collects {threshold} chirps in the ADC buffer; streaming over LVDS needs 1",
+        ),
+        ProfileCheck(
+            "trigger", trigger == 1, f"frameCfg has trigger {trigger}; 1 starts by command, others wait for a signal"
+        ),
+    ]
+
+
+def _ramp_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
+    us = 1e6
+    window_end_s = sensor.adc_start_s + sensor.samples_per_chirp / sensor.sample_rate_hz
+    sweep_hz = sensor.slope_hz_per_s * sensor.ramp_end_s
+    top_hz = sensor.start_frequency_hz + sweep_hz
+    tx_start_us = fields.number("profileCfg", 8)
+    return [
+        ProfileCheck(
+            "ADC start",
+            0.0 <= sensor.adc_start_s <= 40.95e-6,
+            f"sampling starts at {sensor.adc_start_s * us:.2f} us of the ramp; 0 to 40.95 us",
+        ),
+        ProfileCheck(
+            "TX start",
+            abs(tx_start_us) <= MAX_TX_START_US,
+            f"the transmitter starts at {tx_start_us:g} us; at most {MAX_TX_START_US} us before or after the ramp",
+        ),
+        ProfileCheck(
+            "ramp end", sensor.ramp_end_s <= 5e-3, f"the ramp ends at {sensor.ramp_end_s * us:.2f} us; at most 5 ms"
+        ),
+        ProfileCheck(
+            "ADC window",
+            window_end_s <= sensor.ramp_end_s + 1e-12,
+            f"sampling ends at {window_end_s * us:.2f} us, the ramp at {sensor.ramp_end_s * us:.2f} us",
         ),
         ProfileCheck(
             "band",
@@ -404,6 +467,14 @@ def _limit_checks(sensor: FmcwSensor, tx_mask: int) -> list[ProfileCheck]:
             2e-6 <= sensor.idle_time_s <= 5.24e-3,
             f"{sensor.idle_time_s * us:.2f} us between ramps; 2 us to 5.24 ms",
         ),
+    ]
+
+
+def _frame_checks(sensor: FmcwSensor) -> list[ProfileCheck]:
+    chirps = sensor.loops_per_frame * sensor.n_tx
+    busy_s = chirps * sensor.chirp_interval_s
+    duty = chirps * sensor.ramp_end_s / sensor.frame_period_s
+    return [
         ProfileCheck(
             "loops",
             4 <= sensor.loops_per_frame <= 255 and sensor.loops_per_frame % 4 == 0,
@@ -416,7 +487,9 @@ def _limit_checks(sensor: FmcwSensor, tx_mask: int) -> list[ProfileCheck]:
         ),
         ProfileCheck("duty cycle", duty <= 0.5, f"the transmitter is on {100 * duty:.1f} % of the time; at most 50 %"),
         ProfileCheck(
-            "radar cube", cube_bytes <= L3_BYTES, f"a frame takes {cube_bytes} bytes of {L3_BYTES} in the L3 memory"
+            "radar cube",
+            sensor.frame_bytes <= L3_BYTES,
+            f"a frame takes {sensor.frame_bytes} bytes of {L3_BYTES} in the L3 memory",
         ),
         ProfileCheck(
             "link rate",

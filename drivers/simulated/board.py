@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
 from isactrack.drivers.awr1642.dca1000 import Addresses, Command, Request
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga, record_completed
+from isactrack.drivers.simulated.faults import Faults
 from isactrack.drivers.simulated.firmware import MmwDemoFirmware
 from isactrack.drivers.simulated.scene import Scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
@@ -30,6 +29,8 @@ from isactrack.fmcw import FmcwSensor
 FPGA_SOURCE_PORT: Final = 1024
 HELD_TAIL_S: Final = 2.0
 BURST_PACKETS: Final = 8
+DEAF_S: Final = 0.05
+"""For so long after its configuration the card takes no request."""
 _LOOPBACK_PAIRS: Final = 64
 
 _log = logging.getLogger(__name__)
@@ -43,11 +44,11 @@ class SimulatedBoard:
     scene
         What the radar sees.
     seed
-        Seeds noise and faults.
+        Seeds the noise.
     speed
         Device seconds a wall-clock second; infinite means as fast as frames can be made.
-    loss
-        Share of data packets that get lost on the way, 0 to 1.
+    faults
+        What happens to data packets on the way; None for nothing.
     silent_console, silent_card
         Whether the console, or the capture card, is dead.
     use_tcp
@@ -60,7 +61,7 @@ class SimulatedBoard:
         *,
         seed: int = 0,
         speed: float = 1.0,
-        loss: float = 0.0,
+        faults: Faults | None = None,
         silent_console: bool = False,
         silent_card: bool = False,
         use_tcp: bool = not hasattr(os, "openpty"),
@@ -68,9 +69,9 @@ class SimulatedBoard:
         self._scene = scene
         self._seed = seed
         self._speed = speed
-        self._loss = loss
-        self._loss_rng = np.random.default_rng([seed, 1])
+        self._faults = faults or Faults()
         self._fpga = Dca1000Fpga()
+        self._deaf_until_s = -math.inf
         self._fpga_lock = threading.Lock()
         self._firmware = MmwDemoFirmware(self._start_frames, self._stop_frames)
         self._closing = threading.Event()
@@ -80,8 +81,9 @@ class SimulatedBoard:
         self._resources = contextlib.ExitStack()
         self.addresses = self._open_sockets()
         self.serial_port, read, write = self._open_tcp() if use_tcp else self._open_pty()
+        self._print: Callable[[bytes], None] = (lambda data: None) if silent_console else write
         loops: list[tuple[str, Callable[[], None]]] = [
-            ("console", lambda: self._serve_console(read, write, silent_console)),
+            ("console", lambda: self._serve_console(read)),
             ("card", lambda: self._serve_card(silent_card)),
         ]
         self._threads = [threading.Thread(target=loop, name=f"simulated-{name}", daemon=True) for name, loop in loops]
@@ -183,12 +185,12 @@ class SimulatedBoard:
 
     # --- console -----------------------------------------------------------------------------------------------------
 
-    def _serve_console(self, read: Callable[[], bytes], write: Callable[[bytes], None], silent: bool) -> None:
+    def _serve_console(self, read: Callable[[], bytes]) -> None:
         while not self._closing.is_set():
             try:
                 data = read()
-                if data and not silent:
-                    write(self._firmware.receive(data))
+                if data:
+                    self._print(self._firmware.receive(data))
             except OSError as error:
                 _log.debug("simulated console: %s", error)
 
@@ -204,7 +206,7 @@ class SimulatedBoard:
                 continue
             except ConnectionError:
                 continue  # Windows: the host's port is closed
-            if not silent:
+            if not silent and time.monotonic() >= self._deaf_until_s:
                 self._answer(datagram, host)
 
     def _answer(self, datagram: bytes, host: str) -> None:
@@ -218,9 +220,12 @@ class SimulatedBoard:
                 self._sender.sendto(reply, (host, self.addresses.config_port))
             if command == Command.RECORD_STOP:
                 self._end_record()
+            if command == Command.CONFIG_FPGA_GEN:
+                self._deaf_until_s = time.monotonic() + DEAF_S
         if command == Command.RESET_AR_DEV:
             self._stop_frames()
-            self._firmware.reset()
+            with contextlib.suppress(OSError):  # nobody reads the console
+                self._print(self._firmware.reset())
 
     def _release_tail(self) -> None:
         """Send the partial packet once no sample has come for 2 s, as the card does."""
@@ -229,14 +234,12 @@ class SimulatedBoard:
                 self._end_record()
 
     def _end_record(self) -> None:
-        self._send(self._fpga.flush())
+        self._send([*self._faults.apply(self._fpga.flush()), *self._faults.release()])
         self._sender.sendto(record_completed(), (self.addresses.host_ip, self.addresses.config_port))
 
     def _send(self, packets: list[bytes]) -> None:
         target = (self.addresses.host_ip, self.addresses.data_port)
         for packet in packets:
-            if self._loss and self._loss_rng.random() < self._loss:
-                continue
             with contextlib.suppress(ConnectionError):
                 self._sender.sendto(packet, target)
 
@@ -273,9 +276,11 @@ class SimulatedBoard:
         chunk = BURST_PACKETS * 1456
         for offset in range(0, len(data), chunk):
             with self._fpga_lock:
-                self._send(self._fpga.stream(data[offset : offset + chunk]))
+                self._send(self._faults.apply(self._fpga.stream(data[offset : offset + chunk])))
                 self._last_sample_s = time.monotonic()
             time.sleep(2e-4)
+        with self._fpga_lock:
+            self._send(self._faults.release())  # until the next frame nothing follows
 
 
 def _check_free(ip: str, port: int) -> None:

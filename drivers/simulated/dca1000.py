@@ -9,12 +9,16 @@ from isactrack.drivers.awr1642.dca1000 import (
     Response,
     StatusFlag,
     encode_data_packet,
+    fpga_config,
     payload_bytes,
 )
 from isactrack.errors import ProtocolError
 
 FPGA_VERSION = 0x0402
 """Status of READ_FPGA_VERSION: 2.8, record image."""
+_SUCCESS, _FAILURE = 0, 1
+_CONFIG_VALUES = ((1, 2), (1, 2), (1, 2), (1, 2), (1, 2, 3))
+"""What the bytes of CONFIG_FPGA_GEN may be, but the last, which may be anything."""
 
 
 class Dca1000Fpga:
@@ -25,6 +29,7 @@ class Dca1000Fpga:
 
     def _reset(self) -> None:
         self.recording = False
+        self._streams = False  # whether it is configured to send raw samples of this radar to the host
         self._payload_bytes = payload_bytes(DEFAULT_PACKET_BYTES)
         self._restart_stream()
 
@@ -45,19 +50,30 @@ class Dca1000Fpga:
             command = Command(request.command)
         except (ProtocolError, ValueError):
             return []
-        status = 0
+        status = _SUCCESS
         if command is Command.RESET_FPGA:
             self._reset()
+        elif command is Command.CONFIG_FPGA_GEN:
+            status = self._configure(request.payload)
         elif command is Command.CONFIG_PACKET_DATA:
             self._configure_packets(request.payload)
         elif command is Command.RECORD_START:
             self._restart_stream()
-            self.recording = True
+            self.recording = self._streams
         elif command is Command.RECORD_STOP:
             self.recording = False
         elif command is Command.READ_FPGA_VERSION:
             status = FPGA_VERSION
         return [Response(command, status).encode()]
+
+    def _configure(self, payload: bytes) -> int:
+        values = payload[:-1]
+        if len(payload) != 6 or any(
+            value not in allowed for value, allowed in zip(values, _CONFIG_VALUES, strict=True)
+        ):
+            return _FAILURE
+        self._streams = values == fpga_config()[:-1]
+        return _SUCCESS
 
     def _configure_packets(self, payload: bytes) -> None:
         # Four bytes is what some programs send; the card then keeps its packet size.

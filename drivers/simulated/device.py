@@ -3,6 +3,7 @@
 from isactrack.drivers.awr1642.device import Awr1642, read_deadline_s
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
+from isactrack.drivers.simulated.faults import Faults
 from isactrack.drivers.simulated.scene import Scene, make_scene
 from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError
@@ -19,12 +20,12 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     """Open ``sim://awr1642``.
 
     Options: ``scene`` (crossing, walker, room, noise), ``seed``, ``speed`` (device seconds a second, ``max`` for as
-    fast as possible), ``loss`` (share of data packets that get lost), ``fault`` (silent-console, silent-card),
-    ``pose``, see `parse_pose`.
+    fast as possible), ``loss``, ``dup`` and ``reorder`` (shares of data packets that get lost, come twice, or change
+    places with the next one), ``fault`` (silent-console, silent-card), ``pose``, see `parse_pose`.
     """
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
-    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, fault="", pose=None)
+    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, dup=0.0, reorder=0.0, fault="", pose=None)
     seed = int(o["seed"] or 0)
     if seed < 0:
         raise ConfigError(f"seed={seed} in {url.text!r} is negative", "use a whole number from 0")
@@ -32,7 +33,7 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
         make_scene(str(o["scene"]), seed),
         seed=seed,
         speed=parse_speed(url.text, o["speed"]),
-        loss=float(o["loss"] or 0.0),
+        faults=Faults(seed=seed, **{name: float(o[name] or 0.0) for name in ("loss", "dup", "reorder")}),
         fault=str(o["fault"]),
         url=url.text,
         pose=parse_pose(url.text, o["pose"]),
@@ -46,7 +47,7 @@ class SimulatedAwr1642(Device):
     ----------
     scene
         What the radar sees.
-    seed, speed, loss
+    seed, speed, faults
         See `SimulatedBoard`.
     fault
         A wire that is dead: ``silent-console`` or ``silent-card``; empty for none.
@@ -62,29 +63,31 @@ class SimulatedAwr1642(Device):
         *,
         seed: int = 0,
         speed: float = 1.0,
-        loss: float = 0.0,
+        faults: Faults | None = None,
         fault: str = "",
         url: str = "sim://awr1642",
         pose: Pose | None = None,
     ) -> None:
         super().__init__(pose=pose)
-        if not 0.0 <= loss <= 1.0:
-            raise ConfigError(f"loss={loss} in {url!r} is no share", "use 0 to 1")
         if fault not in FAULTS:
             raise ConfigError(f"there is no fault {fault!r}", f"faults: {', '.join(FAULTS[1:])}")
         self._url = url
         self._scene = scene
-        self._speed = speed
         self._board = SimulatedBoard(
             scene,
             seed=seed,
             speed=speed,
-            loss=loss,
+            faults=faults,
             silent_console=fault == "silent-console",
             silent_card=fault == "silent-card",
         )
         try:
-            self._driver = Awr1642(self._board.serial_port, self._board.addresses, url=url)
+            self._driver = Awr1642(
+                self._board.serial_port,
+                self._board.addresses,
+                url=url,
+                deadline_s=lambda frame_period_s: read_deadline_s(frame_period_s / min(speed, 1.0)),
+            )
         except BaseException:
             self._board.close()
             raise
@@ -126,8 +129,6 @@ class SimulatedAwr1642(Device):
         self._driver.start()
 
     def _read(self, timeout_s: float | None) -> Frame | None:
-        if timeout_s is None:
-            timeout_s = read_deadline_s(self.sensor.frame_period_s / min(self._speed, 1.0))
         return self._driver.read(timeout_s)
 
     def _stop(self) -> None:

@@ -143,8 +143,7 @@ class MmwDemoFirmware:
         if self._started:
             return ["Error: Invalid mode.", "Error -1"]
         if name in _REBOOT_ONLY:
-            fixed = self._fixed.setdefault(name, line)
-            if self._calibrated and fixed != line:
+            if self._calibrated and self._fixed.get(name, line) != line:
                 return [f"Error: {name} cannot be changed before the next reset", "Error -1"]
             self._fixed[name] = line
         self._config.append(line)

@@ -239,14 +239,16 @@ def test_a_flush_gives_out_the_rest() -> None:
     assert assembler.flush() == []
 
 
-def test_a_flipped_bit_in_a_byte_count_does_not_end_the_stream() -> None:
-    packets = cut(stream(8 * 64), 32)
-    packets.insert(5, (packets[5][0] | 1 << 40, packets[5][1]))
-    assembler = FrameAssembler(64, 0.1)
-    frames = [f for packet in packets for f in push(assembler, packet)]
-    assert counters(frames) == list(range(8))
-    assert all(frame.complete for frame in frames)
-    assert assembler.stats.rejected_packets == 1
+@pytest.mark.parametrize("bit", [20, 25, 40, 47])
+def test_a_flipped_bit_in_a_byte_count_costs_its_own_packet_only(bit: int) -> None:
+    size = 131072
+    packets = cut(stream(12 * size), 1456)
+    packets[300] = (packets[300][0] ^ 1 << bit, packets[300][1])
+    assembler = FrameAssembler(size, 0.1)
+    frames = [f for packet in packets for f in push(assembler, packet)] + assembler.flush()
+    assert counters(frames) == list(range(12))
+    assert sum(frame.lost_bytes for frame in frames) == assembler.stats.lost_bytes == 1456
+    assert (assembler.stats.rejected_packets, assembler.stats.late_packets) == (1, 0)
 
 
 def test_a_packet_off_the_grain_is_rejected() -> None:
@@ -257,16 +259,62 @@ def test_a_packet_off_the_grain_is_rejected() -> None:
     assert assembler.flush() == []
 
 
-def test_a_true_long_gap_is_believed_at_the_second_packet() -> None:
+@pytest.mark.parametrize("second", [1, 3])
+def test_a_true_long_gap_is_believed_at_the_second_packet_and_the_first_is_kept(second: int) -> None:
     far = 1 << 30
-    assembler = FrameAssembler(64, 0.1, max_jump_bytes=1 << 20)
+    assembler = FrameAssembler(64, 0.1)
     push(assembler, (0, bytes(64)))
-    assert push(assembler, (far, bytes(32))) == []
-    assert assembler.stats.rejected_packets == 1
-    frames = [f for k in range(1, 8) for f in push(assembler, (far + 32 * k, bytes([k]) * 32))]
+    buffer = bytearray(encode_data_packet(1, far, b"\x07" * 32))
+    assert assembler.push(memoryview(buffer), 5, 50) == []
+    buffer[:] = bytes(len(buffer))  # the next datagram lands in the same place
+    frames = [f for k in range(second, 8) for f in push(assembler, (far + 32 * k, bytes([k]) * 32), 100 + k)]
     assert counters(frames)[:2] == [far // 64, far // 64 + 1]
-    assert frames[0].valid.tolist() == [False] * 4 + [True] * 4
+    assert frames[0].samples[:16].tolist() == [0x0707] * 16
+    assert (frames[0].host_monotonic_ns, frames[0].host_utc_ns) == (5, 50)
     assert assembler.stats.missing_frames == far // 64 - 1
+    assert assembler.stats.rejected_packets == 0
+
+
+def test_a_packet_ahead_that_nothing_follows_is_rejected_as_soon_as_the_stream_goes_on() -> None:
+    assembler = FrameAssembler(64, 0.1)
+    push(assembler, (0, bytes(64)))
+    push(assembler, (1 << 30, bytes(32)))
+    assert assembler.stats.rejected_packets == 0
+    push(assembler, (0, bytes(64)))  # a double says nothing of how the stream goes on
+    assert assembler.stats.rejected_packets == 0
+    push(assembler, (64, bytes(64)))
+    assert assembler.stats.rejected_packets == 1
+    push(assembler, (1 << 30, bytes(32)))
+    push(assembler, (1 << 35, bytes(32)))
+    assert assembler.stats.rejected_packets == 2
+    assert assembler.flush() == []
+    assert assembler.stats.rejected_packets == 3
+
+
+def test_a_stream_that_may_begin_anywhere_counts_from_its_first_frame() -> None:
+    data = stream(6 * 64)
+    packets = [(1000 * 64 + start, payload) for start, payload in cut(data, 32)]
+    assembler = FrameAssembler(64, 0.1, begins_anywhere=True)
+    frames = [f for packet in [packets[1], packets[0], *packets[2:]] for f in push(assembler, packet)]
+    assert counters(frames) == [0, 1, 2, 3, 4, 5]
+    assert b"".join(frame.samples.astype("<i2").tobytes() for frame in frames) == data
+    assert (assembler.stats.lost_bytes, assembler.stats.missing_frames) == (0, 0)
+    assert push(assembler, (999 * 64, bytes(32))) == []  # from before the beginning
+    assert assembler.stats.late_packets == 1
+    late = FrameAssembler(64, 0.1, begins_anywhere=True)
+    assert push(late, packets[1]) == []
+    (partial,) = late.flush()
+    assert (partial.counter, partial.lost_bytes, late.stats.lost_bytes) == (0, 32, 32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.permutations(range(12)))
+def test_the_hosts_clock_never_runs_back_from_frame_to_frame(order: list[int]) -> None:
+    packets = cut(stream(12 * 32), 32)
+    assembler = FrameAssembler(64, 0.1)
+    frames = [f for when, index in enumerate(order) for f in push(assembler, packets[index], when)] + assembler.flush()
+    clock = [frame.host_monotonic_ns for frame in frames]
+    assert clock == sorted(clock)
 
 
 @pytest.mark.parametrize("datagram", [b"", b"\x01", bytes(9), bytes(10), bytes(11), bytes(10 + 1455), bytes(10 + 4)])

@@ -86,6 +86,15 @@ def test_a_call_that_is_missing_or_cut_is_named(call: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "model", "place"),
+    [("1,0", None, 0.0), ("0,1", None, 2.0), ("1,1", None, 1.0), ("0,1,0", "AWR1843", 1.0), ("0,0,1", None, 2.0)],
+)
+def test_the_place_of_the_transmitter_is_that_of_the_board(flags: str, model: str | None, place: float) -> None:
+    text = STUDIO_LOG + f"API:ChirpConfig,0,0,0,0,0,0,0,{flags},\n"
+    assert parse_studio_log(text, model=model).tx_positions == (place,)
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("FrameConfig,0,1,1000,1,200000,0,512,0,", "repeats chirps 0 to 1"),
@@ -225,12 +234,13 @@ class Pcap:
     order: str = "<"
     magic: int = 0xA1B2C3D4
     link: int = 1
+    began: int = 1_700_000_000
 
     def file(self, packets: list[bytes]) -> bytes:
         out = struct.pack(self.order + "IHHiIII", self.magic, 2, 4, 0, 0, 65535, self.link)
         for index, packet in enumerate(packets):
             length = len(packet)
-            out += struct.pack(self.order + "IIII", 1_700_000_000, 1000 + index, length, length) + packet
+            out += struct.pack(self.order + "IIII", self.began, 1000 + index, length, length) + packet
         return out
 
 
@@ -350,17 +360,73 @@ def test_no_bytes_in_a_pcap_raise_anything_but_a_recording_error(
         assert error.hint
 
 
-def test_a_capture_that_began_late_starts_at_its_own_frame(tmp_path: Path) -> None:
-    path = tmp_path / "capture.pcap"
-    first = 1000 * FRAME_BYTES
-    packets = [
-        ethernet(ip_packet(encode_data_packet(k, first + k * 1456, DATA[k * 1456 :][:1456])))
-        for k in range(-(-len(DATA) // 1456))
+def record_packets(data: bytes, *, first: int = 0, sequence: int = 1) -> list[bytes]:
+    """Return Ethernet packets of a record whose first byte count is `first`."""
+    return [
+        ethernet(ip_packet(encode_data_packet(sequence + k, first + k * 1456, data[k * 1456 :][:1456])))
+        for k in range(-(-len(data) // 1456))
     ]
+
+
+def test_a_capture_that_began_late_counts_from_its_first_frame(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap"
+    packets = record_packets(DATA, first=1000 * FRAME_BYTES, sequence=2814)
     path.write_bytes(Pcap().file(packets))
-    frames = read_all(open_capture(path, cfg_text=SMALL))
-    assert [frame.counter for frame in frames] == [1000, 1001, 1002]
+    device = open_capture(path, cfg_text=SMALL)
+    frames = read_all(device)
+    assert [frame.counter for frame in frames] == [0, 1, 2]
+    assert frames[0].device_time_s == 0.0
     assert raw(frames) == DATA
+    assert (device.stats.missing_frames, device.stats.lost_bytes) == (0, 0)
+    path.write_bytes(Pcap().file(packets[2:]))  # begun in the middle of a frame
+    device = open_capture(path, cfg_text=SMALL)
+    assert [frame.lost_bytes for frame in read_all(device)] == [2 * 1456, 0, 0]
+    assert device.stats.lost_bytes == 2 * 1456
+
+
+@pytest.mark.parametrize(("frames", "pause_s"), [(3, 1), (30, 0)], ids=["pause", "far"])
+@pytest.mark.parametrize("lost", [0, 1], ids=["whole", "first-packet-lost"])
+def test_a_second_record_in_a_capture_is_told_with_its_time(
+    tmp_path: Path, frames: int, pause_s: int, lost: int
+) -> None:
+    path = tmp_path / "capture.pcap"
+    packets = record_packets(words(frames * FRAME_BYTES))
+    pcap = Pcap()
+    second = Pcap(began=pcap.began + pause_s).file(packets[lost:])[24:]
+    path.write_bytes(pcap.file(packets) + second)
+    with pytest.raises(RecordingError, match="more than one record") as caught:
+        read_all(open_capture(path, cfg_text=SMALL))
+    assert f"2023-11-14T22:13:{20 + pause_s}.001000000Z" in str(caught.value)
+    assert "editcap" in caught.value.hint
+
+
+def test_doubled_and_reordered_packets_are_no_second_record(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap"
+    doubled = [packet for packet in PACKETS for _ in range(2)]
+    doubled[1], doubled[4] = doubled[4], doubled[1]
+    path.write_bytes(Pcap().file(doubled))
+    device = open_capture(path, cfg_text=SMALL)
+    assert raw(read_all(device)) == DATA
+    assert device.stats.duplicate_packets + device.stats.late_packets == len(PACKETS)
+
+
+def test_a_flipped_bit_in_a_capture_costs_one_packet(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap"
+    datagrams = data_datagrams(DATA)
+    datagrams[7] = encode_data_packet(8, 7 * 1456 ^ 1 << 40, datagrams[7][10:])
+    path.write_bytes(Pcap().file([ethernet(ip_packet(datagram)) for datagram in datagrams]))
+    device = open_capture(path, cfg_text=SMALL)
+    assert len(read_all(device)) == 3
+    assert (device.stats.lost_bytes, device.stats.rejected_packets) == (1456, 1)
+
+
+def test_the_model_of_a_capture_can_be_given(tmp_path: Path) -> None:
+    path = tmp_path / "adc_data.bin"
+    path.write_bytes(words(FRAME_BYTES))
+    assert open_capture(path, cfg_text=SMALL).info.model == "AWR1642"
+    assert open_capture(path, cfg_text="% Platform:xWR18xx\n" + SMALL).info.model == "xWR18xx"
+    assert open_capture(path, cfg_text="% Platform:xWR18xx\n" + SMALL, model="IWR6843").info.model == "IWR6843"
+    assert open_capture(path, studio_log_text=STUDIO_LOG, model="AWR1843").info.model == "AWR1843"
 
 
 def test_a_pcapng_says_how_to_convert_it(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from isactrack.drivers.awr1642.dca1000 import (
     Request,
     Response,
     StatusFlag,
+    _report_receive_buffer,
     bind_udp,
     decode_data_header,
     encode_data_packet,
@@ -29,6 +30,7 @@ from isactrack.drivers.awr1642.dca1000 import (
     packet_config,
     payload_bytes,
 )
+from isactrack.drivers.simulated import board as board_module
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga, record_completed
 from isactrack.drivers.simulated.scene import make_scene
@@ -88,6 +90,8 @@ def test_the_emulator_answers_on_the_wire_as_a_real_card_does(real_replies: list
                 command = Response.decode(golden).command
                 host.sendto(Request(command, payload_of(command)).encode(), (a.fpga_ip, a.fpga_port))
                 reply, (ip, port) = host.recvfrom(2048)
+                if command == Command.CONFIG_FPGA_GEN:
+                    time.sleep(2 * board_module.DEAF_S)
                 assert (reply, ip) == (golden, a.fpga_ip)
                 if a.fpga_port == 4096:  # the loopback pair with the card's own ports was free
                     assert port == 1024
@@ -111,7 +115,7 @@ def test_the_emulator_packs_a_frame_as_a_real_card_does(recordings_dir: Path) ->
     samples = b"".join(datagram[10:] for datagram in golden)
     fpga = Dca1000Fpga()
     assert fpga.stream(samples) == []  # nothing before RECORD_START
-    for command in (Command.RESET_FPGA, Command.CONFIG_PACKET_DATA, Command.RECORD_START):
+    for command in (1, 3, 11, 5):
         fpga.handle(Request(command, payload_of(command)).encode())
     packets = [packet for offset in range(0, len(samples), 1000) for packet in fpga.stream(samples[offset:][:1000])]
     assert packets == golden[:11]
@@ -122,9 +126,47 @@ def test_the_emulator_packs_a_frame_as_a_real_card_does(recordings_dir: Path) ->
 
 def test_a_record_start_restarts_sequence_and_byte_count() -> None:
     fpga = Dca1000Fpga()
+    fpga.handle(Request(Command.CONFIG_FPGA_GEN, fpga_config()).encode())
     for _ in range(2):
         fpga.handle(Request(Command.RECORD_START).encode())
         assert [decode_data_header(packet) for packet in fpga.stream(bytes(3000))] == [(1, 0), (2, 1456)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "status"),
+    [
+        ("01 02 01 02 03 1e", 0),
+        ("02 01 02 01 01 00", 0),
+        ("01 02 01 02 03", 1),
+        ("01 02 01 02 03 1e 00", 1),
+        ("", 1),
+        ("00 02 01 02 03 1e", 1),
+        ("01 03 01 02 03 1e", 1),
+        ("01 02 01 02 04 1e", 1),
+    ],
+)
+def test_the_emulator_streams_only_when_it_was_configured_for_this_radar(payload: str, status: int) -> None:
+    fpga = Dca1000Fpga()
+    (reply,) = fpga.handle(Request(Command.CONFIG_FPGA_GEN, bytes.fromhex(payload)).encode())
+    assert Response.decode(reply).status == status
+    fpga.handle(Request(Command.RECORD_START).encode())
+    assert bool(fpga.stream(bytes(1456))) == (payload == "01 02 01 02 03 1e")
+    fpga.handle(Request(Command.RESET_FPGA).encode())
+    fpga.handle(Request(Command.RECORD_START).encode())
+    assert fpga.stream(bytes(1456)) == []
+
+
+def test_the_simulated_card_is_deaf_after_its_configuration_and_the_client_waits() -> None:
+    board = SimulatedBoard(make_scene("noise"))
+    client = Dca1000(board.addresses)
+    try:
+        client.command(Command.CONFIG_FPGA_GEN, fpga_config())
+        with pytest.raises(DeviceTimeoutError):
+            client.request(Command.SYSTEM_CONNECT, attempts=1, timeout_s=0.4 * board_module.DEAF_S)
+        assert client.bring_up() == "2.8"
+    finally:
+        client.close()
+        board.close()
 
 
 # --- codec -----------------------------------------------------------------------------------------------------------
@@ -369,3 +411,23 @@ def test_a_system_that_refuses_the_buffer_gets_a_smaller_wish(monkeypatch: pytes
     monkeypatch.setattr(socket, "socket", Limited)
     bind_udp("127.0.0.1", 0, receive_buffer_bytes=16 << 20).close()
     assert asked == [16 << 20, 8 << 20, 4 << 20]
+
+
+@pytest.mark.parametrize(
+    ("granted", "ip", "warned"),
+    [(106496, "192.168.33.30", True), (1 << 20, "192.168.33.30", False), (106496, "127.33.0.30", False)],
+)
+def test_a_receive_buffer_that_is_too_small_is_told_with_the_remedy(
+    granted: int, ip: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        _report_receive_buffer(granted, 16 << 20, ip)
+    assert f"receive buffer: {granted} of 16777216 bytes" in caplog.text
+    assert ("sysctl -w net.core.rmem_max=16777216" in caplog.text) == warned
+
+
+def test_the_size_that_is_told_is_the_one_that_was_granted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        bind_udp("127.0.0.1", 0, receive_buffer_bytes=1 << 16).close()
+        bind_udp("127.0.0.1", 0).close()
+    assert [record.getMessage() for record in caplog.records] == ["receive buffer: 65536 of 65536 bytes"]

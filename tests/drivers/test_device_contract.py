@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from isactrack import DeviceStateError, Frame, Source
+from isactrack import DeviceStateError, FmcwSensor, Frame, IsacError, RecordingError, Source
+from isactrack.drivers.awr1642.profile import default_profile, parse_profile
 from isactrack.drivers.device import Device
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated.device import SimulatedAwr1642
@@ -12,7 +14,7 @@ from isactrack.drivers.simulated.scene import make_scene
 from isactrack.recordings.header import RecordingHeader
 from isactrack.recordings.writer import RecordingWriter
 from isactrack.testing import check_device
-from isactrack.testing.device_contract import check_frames, check_order_of_calls
+from isactrack.testing.device_contract import check_failed_configure, check_frames, check_order_of_calls
 
 
 def record(path: Path, url: str, frames: int) -> None:
@@ -118,6 +120,57 @@ def test_the_contract_notices_a_start_that_is_not_refused() -> None:
 
     with pytest.raises(AssertionError, match="start\\(\\) before configure"):
         check_order_of_calls(make)
+
+
+class StubbornDevice(SimulatedAwr1642):
+    """Breaks the contract: after a profile that was refused it goes on with the one before it."""
+
+    def configure(self, profile: str | None = None) -> FmcwSensor:
+        state, sensor = self._state, self._sensor
+        try:
+            return super().configure(profile)
+        except IsacError:
+            self._state, self._sensor = state, sensor
+            raise
+
+
+def test_the_contract_notices_what_a_refused_profile_leaves() -> None:
+    def make() -> Device:
+        return StubbornDevice(make_scene("noise"))
+
+    with pytest.raises(AssertionError, match="after a configure\\(\\) that failed"):
+        check_failed_configure(make)
+
+
+@pytest.mark.parametrize(
+    ("counters", "times", "message"),
+    [
+        ((0, 1, 2, 0, 1), (0.0, 0.1, 0.2, 0.0, 0.1), "the counter goes from 2 to 0 at frame 3"),
+        ((0, 1, 2, 2, 3), (0.0, 0.1, 0.2, 0.3, 0.4), "the counter goes from 2 to 2 at frame 3"),
+        ((0, 1, 2, 3, 4), (0.0, 0.1, 0.2, 0.1, 0.2), "the device time goes from 0.2 to 0.1 at frame 3"),
+    ],
+)
+def test_a_recording_that_goes_back_is_no_device_but_its_end_may_be(
+    tmp_path: Path, counters: tuple[int, ...], times: tuple[float, ...], message: str
+) -> None:
+    path = tmp_path / "back.h5"
+    sensor = parse_profile(default_profile())
+    header = RecordingHeader(
+        sensor=sensor, source=Source.HARDWARE, origin=Source.HARDWARE, device_url="x", device_model="AWR1642"
+    )
+    samples, valid = np.zeros(sensor.frame_words, np.int16), np.ones(sensor.frame_words // 4, np.bool_)
+    with RecordingWriter(path, header) as writer:
+        for arrival, (counter, time_s) in enumerate(zip(counters, times, strict=True)):
+            writer.append(Frame(samples, valid, counter, time_s, arrival, 0))
+    with pytest.raises(RecordingError, match=message) as caught:
+        open_device(f"file://{path}?speed=max")
+    assert "start=3" in caught.value.hint
+    with open_device(f"file://{path}?speed=max&start=3") as device:
+        device.configure()
+        device.start()
+        assert [frame.counter for frame in device.frames()] == list(counters[3:])
+        assert device.stats.frames == 2
+        assert device.stats.missing_frames == 0
 
 
 def test_a_device_that_is_not_configured_says_what_to_do() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isactrack import DeviceTimeoutError, FmcwSensor, Frame, ProtocolError
 from isactrack.drivers.awr1642 import device as driver
@@ -20,6 +22,8 @@ from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated import board as board_module
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga
+from isactrack.drivers.simulated.device import SimulatedAwr1642
+from isactrack.drivers.simulated.faults import Faults
 from isactrack.drivers.simulated.scene import make_scene
 
 PAYLOAD = 1456
@@ -102,6 +106,170 @@ def test_a_stream_that_breaks_off_says_how_far_it_came(board: SimulatedBoard) ->
         assert frame.counter == 0
 
 
+def test_the_frames_before_a_break_are_handed_out_as_far_as_they_arrived(board: SimulatedBoard) -> None:
+    with Awr1642(board.serial_port, board.addresses, deadline_s=lambda period_s: 0.5) as device:
+        device.configure(SMALL_FRAME)
+        device.start()
+        frames = list(islice(device.frames(), 3))
+        board._stop_frames()  # the end of the last frame waits in the card for its packet to fill
+        for _ in range(2):  # nor is it forgotten that the stream broke off
+            with pytest.raises(DeviceTimeoutError, match="packets since the start") as caught:
+                frames.extend(device.frames())
+            assert "broke off" in caught.value.hint
+        assert [frame.counter for frame in frames] == list(range(len(frames)))
+        assert [frame.complete for frame in frames] == [True] * (len(frames) - 1) + [False]
+        assert device.stats.frames == len(frames)
+
+
+def test_polls_that_find_nothing_do_not_end_the_stream(board: SimulatedBoard) -> None:
+    with Awr1642(board.serial_port, board.addresses) as device:
+        device.configure(with_frames(SMALL_FRAME.replace(" 40 1 0", " 400 1 0"), 4))
+        device.start()
+        counters: list[int] = []
+        silent = 0
+        while len(counters) < 3:
+            try:
+                frame = device.read(0.002)
+            except DeviceTimeoutError:
+                silent += 1
+                continue
+            assert frame is not None
+            counters.append(frame.counter)
+        assert counters == [0, 1, 2]
+        assert silent > 10
+
+
+def drop_after(board: SimulatedBoard, count: int) -> None:
+    """Let so many data packets through and no more."""
+    send = board._send
+    left = [count]
+
+    def limited(packets: list[bytes]) -> None:
+        send(packets[: left[0]])
+        left[0] = max(0, left[0] - len(packets))
+
+    board._send = limited  # type: ignore[method-assign]
+
+
+def test_a_capture_whose_last_frame_never_came_ends_with_the_frames_that_did(board: SimulatedBoard) -> None:
+    drop_after(board, 22)  # of 29 for 5 frames: 3 frames and all but the end of the fourth
+    with Awr1642(board.serial_port, board.addresses, deadline_s=lambda period_s: 0.5) as device:
+        device.configure(with_frames(SMALL_FRAME, 5))
+        device.start()
+        frames = list(device.frames())
+        assert [frame.counter for frame in frames] == [0, 1, 2, 3]
+        assert [frame.lost_bytes for frame in frames] == [0, 0, 0, 4 * 8192 - 22 * PAYLOAD]
+        assert device.read() is None
+
+
+def test_a_capture_that_breaks_off_long_before_its_end_is_an_error_after_its_frames(board: SimulatedBoard) -> None:
+    drop_after(board, 8)
+    with Awr1642(board.serial_port, board.addresses, deadline_s=lambda period_s: 0.5) as device:
+        device.configure(with_frames(SMALL_FRAME, 5))
+        device.start()
+        frames: list[Frame] = []
+        with pytest.raises(DeviceTimeoutError, match="8 packets since the start"):
+            frames.extend(device.frames())
+        assert [frame.lost_bytes for frame in frames] == [0, 2 * 8192 - 8 * PAYLOAD]
+
+
+def report(board: SimulatedBoard, event: StatusFlag) -> None:
+    a = board.addresses
+    board._sender.sendto(Response(Command.SYSTEM_ERROR, event).encode(), (a.host_ip, a.config_port))
+
+
+def test_an_overflow_of_the_card_is_told_and_counted_while_it_streams(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(driver, "EVENT_PERIOD_S", 0.01)
+    with Awr1642(board.serial_port, board.addresses) as device:
+        device.configure(SMALL_FRAME)
+        device.start()
+        assert device.read() is not None
+        report(board, StatusFlag.DDR_FULL | StatusFlag.LVDS_BUFFER_FULL)
+        report(board, StatusFlag.NO_LVDS_DATA)
+        while device.stats.card_overflows == 0:
+            assert device.read() is not None
+        report(board, StatusFlag.LVDS_BUFFER_FULL)
+        device.stop()
+        assert device.stats.card_overflows == 2
+        told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert [message.split(":")[0] for message in told] == [
+            "the capture card reports DDR_FULL|LVDS_BUFFER_FULL",
+            "the capture card reports NO_LVDS_DATA",
+            "the capture card reports LVDS_BUFFER_FULL",
+        ]
+        device.start()
+        assert device.stats.card_overflows == 0
+
+
+def test_an_interrupted_start_leaves_neither_radar_nor_card_running(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set(threading.enumerate())
+    with Awr1642(board.serial_port, board.addresses) as device:
+        device.configure(SMALL_FRAME)
+        command = device._console.command
+
+        def interrupted(line: str, timeout_s: float | None = None) -> list[str]:
+            reply = command(line, timeout_s)
+            if line.startswith("sensorStart"):
+                raise KeyboardInterrupt
+            return reply
+
+        monkeypatch.setattr(device._console, "command", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            device.start()
+        assert "Sensor State: 3" in command("queryDemoStatus")
+        assert not board._fpga.recording
+        assert device.state is DeviceState.CONFIGURED
+        assert not any(thread.name == "dca1000-receiver" for thread in set(threading.enumerate()) - threads)
+        monkeypatch.undo()
+        device.start()  # the radar has taken the configuration, and is told so
+        assert device.read() is not None
+
+
+def test_a_start_that_the_radar_refuses_stops_the_card(board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Awr1642(board.serial_port, board.addresses) as device:
+        device.configure(SMALL_FRAME)
+        device._applied = True  # so that the wrong command is sent
+        with pytest.raises(ProtocolError, match="complete new configuration"):
+            device.start()
+        assert not board._fpga.recording
+
+
+def test_a_verbose_log_tells_the_story_and_a_debug_log_every_line(
+    board: SimulatedBoard, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run() -> list[str]:
+        caplog.clear()
+        with Awr1642(board.serial_port, board.addresses) as device:
+            device.configure(SMALL_FRAME)
+            device.start()
+            device.read()
+        return [record.getMessage() for record in caplog.records]
+
+    with caplog.at_level("INFO"):
+        story = "\n".join(run())
+    for fact in ("FPGA 2.8", "SDK Version", "frames of 8192 bytes", "receive buffer: ", "streams", "stopped: "):
+        assert fact in story
+    assert "flushCfg" not in story
+    with caplog.at_level("DEBUG"):
+        lines = run()
+    for line in ("to the radar: flushCfg", "from the radar: Done", "to the card: CONFIG_FPGA_GEN 01 02 01 02 03 1e"):
+        assert line in lines
+    assert "from the card: READ_FPGA_VERSION, status 0x402" in lines
+    assert "the card reports RECORD_COMPLETED" in lines
+
+
+def test_a_reset_of_the_radar_prints_its_banner(board: SimulatedBoard) -> None:
+    with Awr1642(board.serial_port, board.addresses) as device:
+        device.configure(SMALL_FRAME)
+        device._configured_card().command(Command.RESET_AR_DEV)
+        time.sleep(0.1)
+        assert "xWR16xx MMW Demo 03.05.00.04" in device._console.listen()
+
+
 def test_a_card_that_dies_while_streaming_is_named(board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     with Awr1642(board.serial_port, board.addresses) as device:
         device.configure(SMALL_FRAME)
@@ -164,6 +332,52 @@ def test_exactly_the_packets_that_the_board_dropped_are_marked() -> None:
     assert stats.packets == sent - dropped.size
     tail = stats.frames * size - (sent - 1) * PAYLOAD
     assert stats.lost_bytes == sum(tail if k == sent - 1 else PAYLOAD for k in dropped)
+
+
+def test_doubled_and_reordered_packets_are_put_right_and_counted() -> None:
+    with open_device("sim://awr1642?scene=noise&speed=8&dup=0.1&reorder=0.1&seed=4") as device:
+        device.configure()
+        device.start()
+        faulty = list(islice(device.frames(), 8))
+        device.stop()
+        stats = device.stats
+    with open_device("sim://awr1642?scene=noise&speed=8&seed=4") as device:
+        device.configure()
+        device.start()
+        clean = list(islice(device.frames(), 8))
+    for one, other in zip(faulty, clean, strict=True):
+        assert one.complete
+        assert np.array_equal(one.samples, other.samples)
+    assert stats.lost_bytes == 0
+    doubled, reordered = stats.duplicate_packets + stats.late_packets, stats.reordered_packets
+    assert doubled / stats.packets == pytest.approx(0.09, abs=0.04)
+    assert reordered / stats.packets == pytest.approx(0.09, abs=0.04)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 99), *(st.sampled_from([0.0, 0.1, 0.5, 1.0]) for _ in range(3)), st.integers(1, 12))
+def test_faults_do_to_packets_what_they_are_asked_for(
+    seed: int, loss: float, dup: float, reorder: float, burst: int
+) -> None:
+    sent = [bytes([k]) for k in range(120)]
+
+    def deliver(reorder: float) -> list[bytes]:
+        faults = Faults(seed=seed, loss=loss, dup=dup, reorder=reorder)
+        bursts = [sent[k : k + burst] for k in range(0, len(sent), burst)]
+        return [p for b in bursts for p in faults.apply(b)] + faults.release()
+
+    arrived = deliver(reorder)
+    assert arrived == deliver(reorder)
+    assert sorted(arrived) == deliver(0.0)  # reordering changes neither which are lost nor which come twice
+    once = list(dict.fromkeys(arrived))
+    survivors = sorted(once)
+    assert all(abs(survivors.index(packet) - place) <= 1 for place, packet in enumerate(once))
+    if loss in (0.0, 1.0):
+        assert len(once) == (120 if loss == 0.0 else 0)
+    if dup in (0.0, 1.0):
+        assert len(arrived) == len(once) * (1 + int(dup))
+    if reorder == 1.0 and len(once) > 1:
+        assert once[:2] == [survivors[1], survivors[0]]
 
 
 @pytest.fixture
@@ -269,12 +483,8 @@ def test_a_reader_that_gives_up_in_the_middle_leaves_the_device_usable() -> None
 def test_slow_simulations_do_not_time_out() -> None:
     assert driver.read_deadline_s(0.1) == pytest.approx(3.3)
     with open_device("sim://awr1642?scene=noise&speed=0.1") as device:
-        device.configure(SMALL_FRAME.replace("0 4 0 40", "0 4 0 1000"))
-        device.start()
-        asked: list[float | None] = []
-        device._driver.read = asked.append  # type: ignore[attr-defined]
-        device.read()
-        assert asked == [pytest.approx(33.0)]
+        assert isinstance(device, SimulatedAwr1642)
+        assert device._driver._deadline_s(1.0) == pytest.approx(33.0)
 
 
 # --- side by side, and tidy ------------------------------------------------------------------------------------------
@@ -378,13 +588,13 @@ def test_packets_of_strangers_and_stubs_are_rejected_and_counted(small: FmcwSens
         for _ in range(3):
             sock.sendto(encode_data_packet(1, 0, bytes(PAYLOAD)), target)
     receiver.close()
-    assert (receiver.stats().packets, receiver.stats().rejected_packets) == (0, 3)
+    assert (receiver.stats.packets, receiver.stats.rejected_packets) == (0, 3)
     receiver, target = receiver_on_loopback(small)
     with bind_udp("127.0.0.1", 0) as sock:
         for datagram in (b"", b"x", bytes(10), bytes(15), encode_data_packet(1, 0, bytes(PAYLOAD))):
             sock.sendto(datagram, target)
     receiver.close()
-    assert (receiver.stats().packets, receiver.stats().rejected_packets) == (1, 4)
+    assert (receiver.stats.packets, receiver.stats.rejected_packets) == (1, 4)
     frame = receiver.take(0.0)
     assert frame is not None
     assert int(frame.valid.sum()) * 8 == PAYLOAD

@@ -107,8 +107,38 @@ def test_a_profile_of_an_xwr18xx_pairs_its_first_and_third_transmitter(recording
     assert sensor.tx_positions == (0.0, 2.0)
     assert sensor.cube_shape == (16, 2, 4, 256)
     assert np.allclose(np.diff(sensor.virtual_positions), 0.5)
+    assert sensor.model == "xWR18xx"  # as its comment says
     with pytest.raises(ConfigError, match="transmitters"):
         parse_profile(path.read_text())
+
+
+def three_transmitters(model: str | None = None) -> tuple[float, ...]:
+    """Return the places of three transmitters in the order 1, 3, 2."""
+    text = with_line("channelCfg 15 1 0", "channelCfg 15 7 0").replace(FRAME_LINE, "frameCfg 0 2 64 0 100 1 0")
+    text += "\nchirpCfg 1 1 0 0 0 0 0 4\nchirpCfg 2 2 0 0 0 0 0 2"
+    return parse_profile(text, enforce_limits=False, model=model).tx_positions
+
+
+def test_the_elevated_transmitter_of_three_stands_between_the_others() -> None:
+    assert three_transmitters() == three_transmitters("AWR1843") == (0.0, 2.0, 1.0)
+    second = with_line("channelCfg 15 1 0", "channelCfg 15 2 0").replace("0 0 0 0 0 0 0 1", "0 0 0 0 0 0 0 2")
+    assert parse_profile(second).tx_positions == (2.0,)
+    assert parse_profile(second, model="IWR6843AOP").tx_positions == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("comment", "given", "model"),
+    [
+        ("", None, "AWR1642"),
+        ("% Platform:xWR18xx\n", None, "xWR18xx"),
+        ("%  Platform : xWR68xx \r\n", None, "xWR68xx"),
+        ("% Platform:xWR18xx\n", "AWR1843", "AWR1843"),
+        ("% Platform:\n", None, "AWR1642"),
+        ("% a Platform:xWR18xx\n", None, "AWR1642"),
+    ],
+)
+def test_the_model_is_the_one_given_or_that_of_the_comment(comment: str, given: str | None, model: str) -> None:
+    assert parse_profile(comment + default_profile(), model=given).model == model
 
 
 def test_a_receiver_that_is_off_leaves_a_gap_in_the_array() -> None:
@@ -128,6 +158,9 @@ def test_a_profile_may_ask_for_some_frames() -> None:
     ("name", "profile", "frame"),
     [
         ("ADC start", "0 77 3 45 90 0 0 8.015 1 128 5000 0 0 30", "0 0 64 0 100 1 0"),
+        ("TX start", "0 77 3 6 56 0 0 8.015 41 128 5000 0 0 30", "0 0 64 0 100 1 0"),
+        ("TX start", "0 77 3 6 56 0 0 8.015 -90 128 5000 0 0 30", "0 0 64 0 100 1 0"),
+        ("trigger", "0 77 3 6 56 0 0 8.015 1 128 5000 0 0 30", "0 0 64 0 100 2 0"),
         ("ramp end", "0 77 3 6 5001 0 0 0.1 1 128 5000 0 0 30", "0 0 4 0 1000 1 0"),
         ("receiver gain", "0 77 3 6 56 0 0 8.015 1 128 5000 0 0 31", "0 0 64 0 100 1 0"),
         ("receiver gain", "0 77 3 6 56 0 0 8.015 1 128 5000 0 0 22", "0 0 64 0 100 1 0"),
@@ -157,6 +190,13 @@ def test_each_limit_is_named_when_it_alone_is_broken(name: str, profile: str, fr
         parse_profile(text)
     assert "isactrack validate" in caught.value.hint
     parse_profile(text, enforce_limits=False)  # what another device ran is read all the same
+
+
+@pytest.mark.parametrize("threshold", [0, 2, 8])
+def test_a_chirp_threshold_other_than_1_does_not_stream(threshold: int) -> None:
+    text = with_line("adcbufCfg -1 0 1 1 1", f"adcbufCfg -1 0 1 1 {threshold}")
+    assert [check.name for check in check_profile(text) if check.passed is False] == ["chirp threshold"]
+    parse_profile(text, enforce_limits=False)
 
 
 def test_a_third_transmitter_is_beyond_the_awr1642() -> None:
@@ -194,6 +234,15 @@ def test_a_third_transmitter_is_beyond_the_awr1642() -> None:
         ("adcbufCfg -1 0 1 1 1", "adcbufCfg -1 0 1 0 1", "argument 4 of adcbufCfg, '0'"),
         ("lvdsStreamCfg -1 0 1 0", "lvdsStreamCfg -1 1 1 0", "argument 2 of lvdsStreamCfg, '1'"),
         ("lvdsStreamCfg -1 0 1 0", "lvdsStreamCfg -1 0 0 0", "argument 3 of lvdsStreamCfg, '0'"),
+        ("lvdsStreamCfg -1 0 1 0", "lvdsStreamCfg -1 0 1 1", "argument 4 of lvdsStreamCfg, '1'"),
+        ("adcbufCfg -1 0 1 1 1", "adcbufCfg -1 1 1 1 1", "argument 2 of adcbufCfg, '1'"),
+        ("channelCfg 15 1 0", "channelCfg 15 1 1", "argument 3 of channelCfg, '1'"),
+        ("bpmCfg -1 0 0 1", "bpmCfg -1 1 0 1", "argument 2 of bpmCfg, '1', turns on phase modulation"),
+        ("chirpCfg 0 0 0 0 0 0 0 1", "chirpCfg 0 0 1 0 0 0 0 1", "argument 3 of chirpCfg, '1', names a profile"),
+        ("chirpCfg 0 0 0 0 0 0 0 1", "chirpCfg 0 0 0 0.4 0 0 0 1", "argument 4 of chirpCfg, '0.4', varies"),
+        ("chirpCfg 0 0 0 0 0 0 0 1", "chirpCfg 0 0 0 0 1 0 0 1", "argument 5 of chirpCfg, '1', varies"),
+        ("chirpCfg 0 0 0 0 0 0 0 1", "chirpCfg 0 0 0 0 0 100 0 1", "argument 6 of chirpCfg, '100', varies"),
+        ("chirpCfg 0 0 0 0 0 0 0 1", "chirpCfg 0 0 0 0 0 0 -1 1", "argument 7 of chirpCfg, '-1', varies"),
     ],
 )
 def test_an_error_names_the_line_and_the_argument(old: str, new: str, message: str) -> None:

@@ -61,12 +61,14 @@ def test_options_get_the_type_of_their_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes fault, loss, pose, scene, seed, speed"),
+        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes dup, fault, loss, pose, reorder, scene"),
         ("sim://awr1642?seed=three", "seed=three", "seed=0"),
         ("sim://awr1642?seed=1.5", "is not a whole number", ""),
         ("sim://awr1642?seed=-1", "seed=-1", "from 0"),
         ("sim://awr1642?loss=much", "loss=much", "loss=0.0"),
         ("sim://awr1642?loss=1.5", "loss=1.5", "0 to 1"),
+        ("sim://awr1642?dup=-0.1", "dup=-0.1", "0 to 1"),
+        ("sim://awr1642?reorder=2", "reorder=2", "0 to 1"),
         ("sim://awr1642?loss=nan", "loss=nan", "0 to 1"),
         ("sim://awr1642?speed=0", "speed=0", "positive"),
         ("sim://awr1642?speed=fast", "speed=fast", "positive number or max"),

@@ -28,7 +28,9 @@ def _take(folder: Path, name: str, iq_order: IqOrder = IqOrder.IIQQ) -> tuple[Fm
     assert outputs[:-1] == [None] * 999
     output = outputs[-1]
     assert output is not None
-    return chain, output, return_report(output.spectrum, chain.sensor)
+    report = return_report(output.spectrum, chain.sensor)
+    assert report is not None
+    return chain, output, report
 
 
 def _line_db(report: ReturnReport, frequency_hz: float) -> float:
