@@ -1,5 +1,6 @@
 """``isactrack view``: watch a device or a recording."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from isactrack.cli._settings import add_chain_options, add_tracker_options, chai
 
 if TYPE_CHECKING:
     from isactrack.gui.models.feed import Feed
+    from isactrack.recordings import RecordingWriter
 
 _EPILOG = """\b
 Examples:
@@ -17,6 +19,7 @@ Examples:
   isactrack view awr1642://auto -c walk.cfg -o walk.h5
   isactrack view walk.h5 --light --screenshot walk.png
 """
+_UNCLOSED = "recovered: the recording was not closed, its whole frames are shown"
 
 
 @click.command("view", epilog=_EPILOG)
@@ -45,28 +48,44 @@ def command(
     from isactrack.acquisition.pipeline import Pipeline
     from isactrack.acquisition.session import Session
     from isactrack.cli import _capture
-    from isactrack.cli._sources import open_source, read_profile
+    from isactrack.cli._sources import open_source, read_profile, source_file
     from isactrack.gui.models.feed import SessionFeed
+    from isactrack.gui.models.picture_file import check_picture
     from isactrack.gui.qt.app import run_viewer
+    from isactrack.recordings.superblock import read_state
     from isactrack.source import Source
 
     chain, tracker = chain_config(options), tracker_config(options)
     profile_text = None if profile is None else read_profile(profile)
+    file = source_file(source)
     if output is not None:
-        _capture.check_target(output, overwrite=False)
+        _capture.check_target(output, False, file, profile)
+    if screenshot is not None:
+        check_picture(screenshot, file, profile, output)
+    writers: list[RecordingWriter] = []
 
     def open_feed() -> "Feed":
         # A file is read as fast as it goes; the viewer has its own transport bar.
         device = open_source(source, speed="max")
         try:
+            state = None if file is None else read_state(file)
+            unclosed = state is not None and (state.open_for_write or state.is_cut)
             sensor = device.configure(profile_text)
             pipeline = Pipeline(sensor, chain, tracker)
-            recorder = None if output is None else _capture.open_writer(device, output)
+            if output is not None:
+                writers.append(_capture.open_writer(device, output))
             every_frame = device.info.source is Source.REPLAY
-            return SessionFeed(Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame))
+            recorder = writers[0] if writers else None
+            session = Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame)
+            return SessionFeed(session, note=_UNCLOSED if unclosed else "")
         except BaseException:
             device.close()
             raise
 
-    code = run_viewer(open_feed, source, light=light, screenshot=screenshot, screenshot_after_s=after)
-    click.get_current_context().exit(code)
+    try:
+        run_viewer(open_feed, source, light=light, screenshot=screenshot, screenshot_after_s=after)
+    except BaseException:
+        if output is not None and writers and writers[0].frames_written == 0:
+            with suppress(OSError):  # nothing came, so nothing is to be kept; what is told is why
+                output.unlink()
+        raise

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from isactrack.acquisition.snapshot import Health, Snapshot
-from isactrack.errors import IsacError
+from isactrack.errors import DeviceError, IsacError, RecordingError
 from isactrack.source import Source
 
 LIVE_CAPACITY = 64
@@ -21,6 +21,10 @@ class Feed(Protocol):
     @property
     def live(self) -> bool:
         """Whether it goes on until it is stopped; False for a file, which has an end."""
+
+    @property
+    def note(self) -> str:
+        """What people should know about the source at all times; empty for nothing."""
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call, oldest first, a bounded number; never waits."""
@@ -69,10 +73,13 @@ class SessionFeed:
     ----------
     session
         A session that was not started. It is closed if it cannot start.
+    note
+        See `Feed.note`.
     """
 
-    def __init__(self, session: SessionLike) -> None:
+    def __init__(self, session: SessionLike, note: str = "") -> None:
         self._session = session
+        self._note = note
         self._closed = False
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
@@ -87,6 +94,11 @@ class SessionFeed:
     def live(self) -> bool:
         """Whether the session's device is not a file."""
         return self._live
+
+    @property
+    def note(self) -> str:
+        """The note that was given."""
+        return self._note
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call."""
@@ -167,6 +179,27 @@ class Opening:
                 self._feed = feed
                 return
         feed.close()
+
+
+def no_result_error(name: str, health: Health) -> IsacError:
+    """Return why a session that ended by itself has shown nothing.
+
+    Parameters
+    ----------
+    name
+        What was opened.
+    health
+        Health at the end.
+    """
+    error = RecordingError if health.source is Source.REPLAY else DeviceError
+    if health.frames == 0:
+        return error(
+            f"{name} ended without a single frame", "`isactrack info` and `isactrack validate` look into files"
+        )
+    return error(
+        f"the {health.frames} frames of {name} do not make one coherent interval",
+        "record for longer, or combine fewer frames in an interval",
+    )
 
 
 def as_isac_error(error: Exception) -> IsacError:

@@ -135,6 +135,22 @@ def _capture_rows(health: Health) -> list[Row]:
             f"Lost bytes over all that should have come; red above {100 * LOST_BAD:g} %."),
         _count_row("Incomplete", health.incomplete_frames, health.frames, "Frames with holes; marked, never made up."),
         _count_row("Missing", health.missing_frames, health.frames, "Frames of which nothing came."),
+        *_packet_rows(health),
+    ]  # fmt: skip
+
+
+def _packet_rows(health: Health) -> list[Row]:
+    stray = Status.WARN if health.late_packets or health.rejected_packets else Status.OK
+    return [
+        Row("Capture", "Packets", f"{health.packets}" if health.packets else _NONE, Status.PLAIN,
+            "Data packets of the capture card."),
+        Row("Capture", "Late / rejected", f"{health.late_packets} / {health.rejected_packets}", stray,
+            "Packets that came after their frame was given out, and those that are no data of this device."),
+        Row("Capture", "Overruns", f"{health.overruns}", Status.BAD if health.overruns else Status.OK,
+            "Frames lost because this computer took them too slowly; they count as missing too."),
+        Row("Capture", "Card overflows", f"{health.card_overflows}",
+            Status.BAD if health.card_overflows else Status.OK,
+            "Reports of the capture card that its memory overflowed: holes that no other count shows."),
     ]  # fmt: skip
 
 
@@ -150,6 +166,9 @@ def _processing_rows(health: Health) -> list[Row]:
             "From a frame's first byte to its tracks, over the last 100 frames."),
         Row("Processing", "Pipeline skipped", f"{health.pipeline_skipped}", skipped,
             "Frames that were recorded but not processed, to keep up."),
+        Row("Processing", "Discarded", f"{health.discarded_frames}",
+            Status.WARN if health.discarded_frames else Status.OK,
+            "Frames not processed because another one of their coherent interval was missing."),
         Row("Processing", "Viewer skipped", f"{health.viewer_skipped}", Status.PLAIN,
             "Results that were not drawn, to keep up; they are processed and recorded all the same."),
     ]  # fmt: skip

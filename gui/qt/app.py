@@ -4,18 +4,28 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
 
-from isactrack.errors import RecordingError
+from isactrack.errors import DeviceTimeoutError, IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening
+from isactrack.gui.models.picture_file import check_picture, write_picture
 from isactrack.gui.models.theme import DARK, LIGHT
 from isactrack.gui.qt.startup import check_display, require_qt
 
+if TYPE_CHECKING:
+    from isactrack.gui.qt.main_window import MainWindow
+
 _LOG = logging.getLogger(__name__)
 _HARMLESS = "propagateSizeHints"
-_INTERRUPTED = 130
+_WATCH_MS = 50
+_LATE_S = 60.0
+"""How long a picture that is due waits for the first frame: longer than a dead device takes to be called dead."""
+_PATIENCE_S = 10.0
+"""How long a closed viewer waits for a device that is still being opened, so that it is not left half configured."""
 
 
 def run_viewer(
@@ -25,8 +35,8 @@ def run_viewer(
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
-) -> int:
-    """Show a window until it is closed.
+) -> None:
+    """Show a window until it is closed, which a signal to interrupt or to terminate the process does too.
 
     Parameters
     ----------
@@ -38,26 +48,43 @@ def run_viewer(
     light
         Light colours instead of dark ones.
     screenshot
-        Save the window here and leave; needs no screen.
+        Save the window here and leave; needs no screen. Then the first error closes the window.
     screenshot_after_s
-        When.
-
-    Returns
-    -------
-    int
-        0, the exit code of the error that ended the session, or 130 after Ctrl-C.
+        When; if nothing is shown by then, as soon as something is.
 
     Raises
     ------
     ConfigError
         If Qt is missing, does not fit or has no screen.
     RecordingError
-        If the screenshot cannot be written.
+        If the screenshot cannot be written, or the window was closed before it.
+    IsacError
+        What ended the session, if that was an error; raised when the window is closed.
+    KeyboardInterrupt
+        After SIGINT (Ctrl-C) or SIGTERM, when the feed is closed.
     """
-    if screenshot is not None and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    require_qt()
-    check_display()
+    if screenshot is not None:
+        check_picture(screenshot)
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with _Interrupt() as interrupt:
+        require_qt()
+        check_display()
+        watch = _show(open_feed, name, light, screenshot_after_s if screenshot is not None else None, interrupt)
+    if watch.error is not None:
+        raise watch.error
+    if interrupt.happened:
+        raise KeyboardInterrupt
+    if screenshot is not None:
+        if watch.picture is None:
+            raise RecordingError(f"the window was closed before the picture {screenshot}", "leave it open until then")
+        write_picture(screenshot, watch.picture)
+
+
+def _show(
+    open_feed: Callable[[], Feed], name: str, light: bool, shoot_after_s: float | None, interrupt: "_Interrupt"
+) -> "_Watch":
+    """Show the window until it is closed and its feed with it; return what the watch saw."""
     from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
     from PySide6.QtWidgets import QApplication
 
@@ -65,56 +92,116 @@ def run_viewer(
     from isactrack.gui.qt.style import apply_theme
 
     former_handler = qInstallMessageHandler(_log_qt_message)
-    present = QApplication.instance()
-    app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
-    theme = LIGHT if light else DARK
-    apply_theme(app, theme)
-    opening = Opening(open_feed, name)
-    window = MainWindow(opening, theme)
-    opening.start()
-    loop = QEventLoop()
-    window.closed.connect(loop.quit)
-    window.show()
-    if screenshot is not None:
-
-        def shoot() -> None:
-            window.save_snapshot(screenshot)
-            window.close()
-
-        QTimer.singleShot(round(1e3 * screenshot_after_s), window, shoot)
-    interrupted = _Interrupt(window.close)
     try:
+        present = QApplication.instance()
+        app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
+        theme = LIGHT if light else DARK
+        apply_theme(app, theme)
+        opening = Opening(open_feed, name)
+        window = MainWindow(opening, theme)
+        loop = QEventLoop()
+        window.closed.connect(loop.quit)
+        watch = _Watch(window, name, shoot_after_s, interrupt)
+        timer = QTimer(window)
+        timer.timeout.connect(watch.look)
+        timer.start(_WATCH_MS)
+        if not interrupt.happened:
+            opening.start()
+        window.show()
         loop.exec()
+        timer.stop()
+        opening.cancel(_PATIENCE_S)
+        watch.error = window.error or watch.error
+        window.deleteLater()
+        return watch
     finally:
-        interrupted.restore()
         qInstallMessageHandler(former_handler)
-    error = window.error
-    window.deleteLater()
-    if screenshot is not None and not screenshot.is_file():
-        raise RecordingError(f"the screenshot {screenshot} was not written", "check that the folder exists")
-    if interrupted.happened:
-        return _INTERRUPTED
-    return error.exit_code if error is not None else 0
+
+
+class _Watch:
+    """Looks after the window from outside: closes it after a signal, and when its picture is taken or cannot be.
+
+    Parameters
+    ----------
+    window
+        The window.
+    name
+        What it shows.
+    shoot_after_s
+        Time from now to the picture; None takes none.
+    interrupt
+        The signals.
+    """
+
+    def __init__(self, window: "MainWindow", name: str, shoot_after_s: float | None, interrupt: "_Interrupt") -> None:
+        self.picture: bytes | None = None
+        self.error: IsacError | None = None
+        self._window = window
+        self._name = name
+        self._interrupt = interrupt
+        self._began_s = time.monotonic()
+        self._shoot_after_s = shoot_after_s
+        self._done = False
+
+    def look(self) -> None:
+        """Do what is due; called by a timer of the window's thread."""
+        if self._done:
+            return
+        if self._interrupt.happened:
+            self._close()
+        elif self._shoot_after_s is not None:
+            self._look_for_picture(time.monotonic() - self._began_s - self._shoot_after_s)
+
+    def _look_for_picture(self, late_s: float) -> None:
+        if self._window.error is not None:
+            self._close()
+        elif late_s >= 0.0 and self._window.shows_frame:
+            try:
+                self.picture = self._window.picture()
+            except IsacError as error:
+                self.error = error
+            self._close()
+        elif late_s >= _LATE_S:
+            self.error = DeviceTimeoutError(
+                f"{self._name} has shown no frame within {time.monotonic() - self._began_s:.0f} s",
+                "look at it without --screenshot: the window says what it waits for",
+            )
+            self._close()
+
+    def _close(self) -> None:
+        from PySide6.QtWidgets import QApplication
+
+        self._done = True
+        # A dialog runs a loop of its own, inside that of the window.
+        while (dialog := QApplication.activeModalWidget()) is not None and dialog.close():
+            pass
+        self._window.close()
 
 
 class _Interrupt:
-    """Closes the window on Ctrl-C; inside Qt's loop a KeyboardInterrupt would only be printed."""
+    """Notes SIGINT and SIGTERM while it is entered.
 
-    def __init__(self, close: Callable[[], object]) -> None:
+    A KeyboardInterrupt inside one of Qt's callbacks would be printed and lost, or end in a crash; and whatever the
+    handler itself did could meet locks that the interrupted code holds. So it only takes a note.
+    """
+
+    def __init__(self) -> None:
         self.happened = False
-        self._close = close
-        self._former = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._former = signal.signal(signal.SIGINT, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._note)
+        return self
 
-    def restore(self) -> None:
-        """Give Ctrl-C back to whom it belonged."""
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            if handler is not None:  # None: it was not installed from Python and cannot be given back
+                signal.signal(number, handler)
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.happened = True
-        self._close()
 
 
 def _log_qt_message(_kind: object, _context: object, message: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QBuffer, QIODevice, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -20,9 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from isactrack.errors import IsacError
-from isactrack.gui.models.feed import Feed, Opening, as_isac_error
+from isactrack.errors import IsacError, RecordingError
+from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_error
 from isactrack.gui.models.health_text import empty_text
+from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.shortcuts import by_menu
 from isactrack.gui.models.theme import DARK, Theme
@@ -119,6 +120,8 @@ class MainWindow(QMainWindow):
         for snapshot in snapshots:
             self.timeline.append(snapshot)
         self.timeline.ended = not running and not snapshots
+        if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
+            self.error = no_result_error(self._opening.name, self.health)
 
     def _refresh_health(self) -> None:
         if self.feed is None:
@@ -167,26 +170,44 @@ class MainWindow(QMainWindow):
             self.health_panel.error_box.show_error(self.error, self._opening.name)
 
     def _refresh_texts(self) -> None:
-        self._status.setText(status_text(self.timeline, self._opening.name))
+        note = "" if self.feed is None or not self.feed.note else f"   ·   {self.feed.note}"
+        self._status.setText(status_text(self.timeline, self._opening.name) + note)
         if self.timeline.current is None:
             title, text = empty_text(self._opening.name, self.health, self.error)
             self.empty.show_text(title, text, self.error, self._opening.name)
 
     # --- what the user can do ----------------------------------------------------------------------------------------
 
+    @property
+    def shows_frame(self) -> bool:
+        """Whether a frame was drawn."""
+        return self._drawn is not None
+
+    def picture(self) -> bytes:
+        """Return the window as it is now, as a PNG file."""
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        if not self.grab().save(buffer, "PNG"):
+            raise RecordingError("the window cannot be turned into a PNG picture", "is there memory left?")
+        return bytes(buffer.data().data())
+
     def save_snapshot(self, path: Path | None = None) -> None:
-        """Save the window as PNG; ask for the file if none is given."""
-        picture = self.grab()
-        if path is None:
-            name = f"isactrack-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.png"
-            chosen, _ = QFileDialog.getSaveFileName(self, "Save the window", name, "PNG (*.png)")
-            if not chosen:
+        """Save the window as PNG; ask for the file if none is given. The status bar says how it went."""
+        try:
+            picture = self.picture()
+            path = path or self._ask_path()
+            if path is None:
                 return
-            path = Path(chosen)
-        if picture.save(str(path), "PNG"):
-            self._pointer.setText(f"saved {path}")
+            write_picture(path, picture)
+        except RecordingError as error:
+            self._pointer.setText(str(error))
         else:
-            self._pointer.setText(f"cannot write {path}")
+            self._pointer.setText(f"saved {path}")
+
+    def _ask_path(self) -> Path | None:
+        name = f"isactrack-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.png"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the window", name, "PNG (*.png)")
+        return Path(chosen) if chosen else None
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop the clock and the feed."""
@@ -195,6 +216,7 @@ class MainWindow(QMainWindow):
         feed, self.feed = self.feed, None
         if feed is not None:
             self._guard("closing of the feed", feed.close)
+            self.error = self.error or feed.health().error  # the last frames may not have fitted on the disk
         super().closeEvent(event)
         self.closed.emit()
 

@@ -134,6 +134,7 @@ class SyntheticFeed:
 
     def __init__(self, count: int = 10**9, *, live: bool = True, per_poll: int = 1, health: Health = HEALTHY) -> None:
         self.live = live
+        self.note = ""
         self.state = health
         self.given = 0
         self.closed = 0

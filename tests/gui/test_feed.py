@@ -8,7 +8,7 @@ import pytest
 
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceNotFoundError
-from isactrack.gui.models.feed import FILE_CAPACITY, LIVE_CAPACITY, Feed, Opening, SessionFeed
+from isactrack.gui.models.feed import FILE_CAPACITY, LIVE_CAPACITY, Feed, Opening, SessionFeed, no_result_error
 from isactrack.source import Source
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -74,6 +74,20 @@ def test_a_file_has_an_end_and_room_for_all_of_it(healthy: Health) -> None:
     session = FakeSession(replace(healthy, source=Source.REPLAY))
     assert not SessionFeed(session).live
     assert session.calls[0] == f"subscribe {FILE_CAPACITY}"
+
+
+def test_a_feed_keeps_its_note(healthy: Health) -> None:
+    assert SessionFeed(FakeSession(healthy)).note == ""
+    assert SessionFeed(FakeSession(healthy), note="recovered").note == "recovered"
+
+
+def test_nothing_to_show_says_how_much_came(healthy: Health) -> None:
+    file = replace(healthy, source=Source.REPLAY)
+    assert no_result_error("a.h5", replace(file, frames=0)).exit_code == 5
+    some = no_result_error("a.h5", replace(file, frames=3))
+    assert "the 3 frames of a.h5" in str(some)
+    assert some.hint
+    assert no_result_error("sim://x", replace(healthy, frames=0)).exit_code == 3
 
 
 def test_a_session_that_cannot_start_is_closed(healthy: Health) -> None:

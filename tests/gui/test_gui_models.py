@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,6 +253,20 @@ def test_thresholds(healthy: Health, label: str, warn: dict[str, object], bad: d
     assert status_of(healthy, label) is Status.OK
     assert status_of(replace(healthy, **warn), label) is Status.WARN  # type: ignore[arg-type]
     assert status_of(replace(healthy, **bad), label) is Status.BAD  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("label", "field", "status"),
+    [
+        ("Late / rejected", "late_packets", Status.WARN), ("Late / rejected", "rejected_packets", Status.WARN),
+        ("Overruns", "overruns", Status.BAD), ("Card overflows", "card_overflows", Status.BAD),
+        ("Discarded", "discarded_frames", Status.WARN),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_before_the_frames_is_shown(healthy: Health, label: str, field: str, status: Status) -> None:
+    assert status_of(healthy, label) is Status.OK
+    counts: dict[str, Any] = {field: 3}
+    assert status_of(replace(healthy, **counts), label) is status
 
 
 def test_a_file_is_not_blamed_for_its_speed(healthy: Health) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,12 @@ pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
 from PySide6.QtCore import QEvent, QEventLoop, QObject, QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from isactrack.acquisition.snapshot import Health, Snapshot
-from isactrack.errors import DeviceTimeoutError, RecordingError
+from isactrack.errors import DeviceError, DeviceTimeoutError, IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
 from isactrack.gui.models.timeline import Mode
@@ -27,6 +28,7 @@ from isactrack.gui.models.trails import FRAMED_HALF_WIDTH_RAD
 from isactrack.gui.qt.app import run_viewer
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.style import apply_theme
+from isactrack.recordings.superblock import SIGNATURE
 from isactrack.source import Source
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 MakeFeed = Callable[..., "SyntheticFeed"]
 MakeWindow = Callable[..., MainWindow]
+CloseWhen = Callable[[Callable[[MainWindow], bool]], None]
 
 
 def spin(ms: int) -> None:
@@ -447,15 +450,155 @@ def _resident_bytes() -> int:
 def test_run_viewer_saves_a_screenshot_and_returns(app: QApplication, make_feed: MakeFeed, tmp_path: Path) -> None:
     feed = make_feed()
     path = tmp_path / "shot.png"
-    assert run_viewer(lambda: feed, "sim://x", screenshot=path, screenshot_after_s=0.4) == 0
-    assert path.stat().st_size > 10_000
+    path.write_bytes(b"an older one")
+    run_viewer(lambda: feed, "sim://x", screenshot=path, screenshot_after_s=0.4)
+    assert QImage(str(path)).width() == 1440
     assert feed.closed == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_run_viewer_returns_the_exit_code_of_the_error(app: QApplication, tmp_path: Path) -> None:
+def no_answer() -> Feed:
+    time.sleep(0.5)
+    raise DeviceTimeoutError("no answer", "plug it in")
+
+
+@pytest.mark.parametrize("after_s", [0.05, 60.0], ids=["due before the error", "due long after it"])
+def test_an_error_ends_the_wait_for_a_screenshot(app: QApplication, tmp_path: Path, after_s: float) -> None:
+    began_s = time.monotonic()
+    with pytest.raises(DeviceTimeoutError, match="no answer") as caught:
+        run_viewer(no_answer, "x://", light=True, screenshot=tmp_path / "e.png", screenshot_after_s=after_s)
+    assert caught.value.hint == "plug it in"
+    assert time.monotonic() - began_s < 10.0
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_during_the_session_ends_the_wait_for_a_screenshot(
+    app: QApplication, make_feed: MakeFeed, healthy: Health, tmp_path: Path
+) -> None:
+    feed = make_feed(5, health=replace(healthy, running=False, error=DeviceTimeoutError("it fell silent")))
+    with pytest.raises(DeviceTimeoutError, match="silent"):
+        run_viewer(lambda: feed, "x://", screenshot=tmp_path / "e.png", screenshot_after_s=60.0)
+    assert feed.closed == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_screenshot_waits_for_the_first_frame_but_not_for_ever(
+    app: QApplication, make_feed: MakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> Feed:
+        time.sleep(0.6)
+        return make_feed()
+
+    run_viewer(slow, "x://", screenshot=tmp_path / "late.png", screenshot_after_s=0.05)
+    assert QImage(str(tmp_path / "late.png")).width() == 1440
+    monkeypatch.setattr("isactrack.gui.qt.app._LATE_S", 0.3)
+    with pytest.raises(DeviceTimeoutError, match="no frame"):
+        run_viewer(lambda: make_feed(per_poll=0), "x://", screenshot=tmp_path / "never.png", screenshot_after_s=0.05)
+    assert [path.name for path in tmp_path.iterdir()] == ["late.png"]
+
+
+def test_a_screenshot_that_cannot_be_written_is_refused_before_anything_is_opened(
+    app: QApplication, tmp_path: Path
+) -> None:
     def open_feed() -> Feed:
-        raise DeviceTimeoutError("no answer")
+        pytest.fail("it was opened")
 
-    assert run_viewer(open_feed, "x://", light=True, screenshot=tmp_path / "e.png", screenshot_after_s=0.3) == 3
-    with pytest.raises(RecordingError, match="was not written"):
-        run_viewer(open_feed, "x://", screenshot=tmp_path / "no" / "e.png", screenshot_after_s=0.1)
+    with pytest.raises(RecordingError, match="no folder"):
+        run_viewer(open_feed, "x://", screenshot=tmp_path / "no" / "e.png")
+
+
+def test_a_picture_that_qt_cannot_make_is_an_error(
+    app: QApplication, make_feed: MakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MainWindow, "grab", lambda _window: QPixmap())
+    with pytest.raises(RecordingError, match="PNG"):
+        run_viewer(make_feed, "x://", screenshot=tmp_path / "e.png", screenshot_after_s=0.05)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def close_when(app: QApplication) -> Iterator[CloseWhen]:
+    """Close the window, as its user would, as soon as something is so."""
+    timer = QTimer()
+
+    def close_when(condition: Callable[[MainWindow], bool]) -> None:
+        def look() -> None:
+            for window in app.topLevelWidgets():
+                if isinstance(window, MainWindow) and window.isVisible() and condition(window):
+                    window.close()
+
+        timer.timeout.connect(look)
+        timer.start(20)
+
+    yield close_when
+    timer.stop()
+
+
+def test_closing_the_window_before_the_screenshot_is_an_error(
+    close_when: CloseWhen, make_feed: MakeFeed, tmp_path: Path
+) -> None:
+    close_when(lambda window: window.shows_frame)
+    with pytest.raises(RecordingError, match="was closed before the picture"):
+        run_viewer(make_feed, "x://", screenshot=tmp_path / "e.png", screenshot_after_s=60.0)
+
+
+def test_an_error_stays_in_the_window_until_that_is_closed(close_when: CloseWhen) -> None:
+    looks: list[bool] = []
+
+    def seen_for_a_while(window: MainWindow) -> bool:
+        looks.extend([True] if window.empty.error_box.isVisible() else [])
+        return len(looks) > 10
+
+    close_when(seen_for_a_while)
+    with pytest.raises(DeviceTimeoutError, match="no answer"):
+        run_viewer(no_answer, "x://")
+    assert len(looks) > 10
+
+
+def test_an_error_that_comes_with_the_closing_is_told(
+    close_when: CloseWhen, make_feed: MakeFeed, healthy: Health
+) -> None:
+    feed = make_feed()
+
+    def close() -> None:
+        feed.state = replace(healthy, running=False, error=RecordingError("the disk is full"))
+
+    feed.close = close  # type: ignore[method-assign]
+    close_when(lambda window: window.shows_frame)
+    with pytest.raises(RecordingError, match="disk is full"):
+        run_viewer(lambda: feed, "x://")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "code"), [(Source.REPLAY, RecordingError, 5), (Source.SIMULATED, DeviceError, 3)]
+)
+def test_a_source_that_ends_without_a_frame_is_an_error(
+    make_window: MakeWindow, make_feed: MakeFeed, healthy: Health, source: Source, kind: type[IsacError], code: int
+) -> None:
+    window = make_window(lambda: make_feed(0, live=False, health=replace(healthy, source=source)))
+    spin_until(lambda: window.error is not None)
+    assert isinstance(window.error, kind)
+    assert window.error.exit_code == code
+    assert "without a single frame" in str(window.error)
+    spin_until(lambda: "without a single frame" in window.empty.text.text())
+
+
+def test_the_status_line_keeps_the_note_of_the_feed(make_window: MakeWindow, make_feed: MakeFeed) -> None:
+    feed = make_feed()
+    feed.note = "recovered: not closed"
+    window = running(make_window, feed)
+    assert window._status.text().endswith("recovered: not closed")
+    assert "detections" in window._status.text()
+
+
+def test_a_snapshot_that_cannot_be_saved_says_why(make_window: MakeWindow, make_feed: MakeFeed, tmp_path: Path) -> None:
+    window = running(make_window, make_feed())
+    recording = tmp_path / "walk.png"
+    recording.write_bytes(SIGNATURE + bytes(100))
+    window.save_snapshot(recording)
+    assert "is a recording" in window._pointer.text()
+    assert recording.read_bytes() == SIGNATURE + bytes(100)
+    window.save_snapshot(tmp_path / "no" / "e.png")
+    assert "there is no folder" in window._pointer.text()
+    window.save_snapshot(tmp_path / "e.png")
+    assert window._pointer.text() == f"saved {tmp_path / 'e.png'}"
