@@ -30,6 +30,8 @@ class Counters:
         Bytes that did not arrive, missing frames included.
     frame_bytes, nominal_rate_hz
         Size and rate of the frames that the sensor should send.
+    missing_at_end
+        Those of the missing frames that should have come after the last one: a recording does not show them.
     first_time_s
         Device time of the first frame.
     """
@@ -38,6 +40,7 @@ class Counters:
         self.frames = 0
         self.incomplete = 0
         self.missing = 0
+        self.missing_at_end = 0
         self.lost_bytes = 0
         self.frame_bytes = sensor.frame_bytes
         self.nominal_rate_hz = 1.0 / sensor.frame_period_s
@@ -75,12 +78,18 @@ class Counters:
         if frame_count is not None and self._last_counter is not None:
             missing = max(0, frame_count - self._last_counter - 1)
             self.missing += missing
+            self.missing_at_end += missing
             self.lost_bytes += missing * self.frame_bytes
+
+    @property
+    def due(self) -> int:
+        """Frames that should have come by now, taken or missing."""
+        return self.frames + self.missing
 
     @property
     def lost_share(self) -> float:
         """Lost bytes over all bytes that should have come, 0 to 1."""
-        due_bytes = (self.frames + self.missing) * self.frame_bytes
+        due_bytes = self.due * self.frame_bytes
         return self.lost_bytes / due_bytes if due_bytes else 0.0
 
     def elapsed_s(self) -> float:

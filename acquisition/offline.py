@@ -6,7 +6,7 @@ import numpy as np
 
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.snapshot import Snapshot
-from isactrack.errors import ConfigError
+from isactrack.errors import ConfigError, RecordingError
 from isactrack.processing.chain import ChainConfig, ChainOutput, FmcwChain
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.recordings import Recording, TrackTable
@@ -67,7 +67,10 @@ def track(
     ------
     ConfigError
         If the settings do not suit the recorded sensor.
+    RecordingError
+        If the times in the recording do not grow: nothing can be tracked through them.
     """
+    _require_growing_times(recording)
     pipeline = Pipeline(recording.sensor, chain_config, tracker_config)
     for index, frame in enumerate(recording.frames()):
         snapshot = pipeline.push(frame, recording.truth(index))
@@ -75,6 +78,29 @@ def track(
             progress(index + 1)
         if snapshot is not None:
             yield snapshot
+
+
+def _require_common_times(recording: Recording, table: TrackTable) -> None:
+    period_s = recording.sensor.frame_period_s
+    first_s, last_s = recording.device_time_s[0] - period_s, recording.device_time_s[-1] + period_s
+    if len(table) and not np.any((table.time_s >= first_s) & (table.time_s <= last_s)):
+        raise RecordingError(
+            f"these tracks are not of this recording: they are from {table.time_s.min():.3f} s to "
+            f"{table.time_s.max():.3f} s, {recording.path} from {recording.device_time_s[0]:.3f} s to "
+            f"{recording.device_time_s[-1]:.3f} s",
+            "`isactrack track REC -o tracks.csv` makes the tracks of a recording",
+        )
+
+
+def _require_growing_times(recording: Recording) -> None:
+    time_s = recording.device_time_s
+    grows = np.isfinite(time_s)
+    grows[1:] &= np.diff(time_s) > 0.0
+    if not grows.all():
+        raise RecordingError(
+            f"the device time in {recording.path} does not grow at frame {np.flatnonzero(~grows)[0]}",
+            "the file is damaged, or joins several runs: `isactrack validate` shows all that is wrong",
+        )
 
 
 class MapAverage:
@@ -101,7 +127,7 @@ class MapAverage:
 
 
 def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
-    """Score tracks against the truth in a recording.
+    """Score tracks against the truth in a recording, at every frame whose truth is known, also to be nobody.
 
     Parameters
     ----------
@@ -114,6 +140,8 @@ def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
     ------
     ConfigError
         If the recording has no truth.
+    RecordingError
+        If no state is of a time in the recording.
     """
     known = [truth for truth in (recording.truth(index) for index in range(len(recording))) if truth is not None]
     if not known:
@@ -121,6 +149,7 @@ def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
             f"{recording.path} has no truth to score tracks against",
             "only recordings of a simulation know it; record one with `isactrack record -d sim://awr1642`",
         )
+    _require_common_times(recording, table)
     return evaluate_tracks(
         track_time_s=table.time_s,
         track_id=table.track_id,
@@ -129,4 +158,5 @@ def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
         truth_time_s=np.concatenate([np.full(len(truth), truth.time_s) for truth in known]),
         target_id=np.concatenate([truth.target_id for truth in known]),
         truth_position_m=np.concatenate([truth.position_m for truth in known]),
+        frame_time_s=[truth.time_s for truth in known],
     )

@@ -39,6 +39,11 @@ class Pipeline:
         self._interval: deque[tuple[bool, Truth | None]] = deque(maxlen=chain_config.coherent_frames)
         self._index = 0
 
+    @property
+    def discarded_frames(self) -> int:
+        """Frames dropped because another frame of their coherent interval was missing."""
+        return self._chain.discarded_frames
+
     def push(self, frame: Frame, truth: Truth | None = None) -> Snapshot | None:
         """Process a frame; return what its coherent interval shows, or None while the interval is not full.
 

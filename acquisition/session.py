@@ -12,6 +12,7 @@ finishes, the subscriptions end.
 """
 
 import contextlib
+import logging
 import math
 import shutil
 import statistics
@@ -47,6 +48,8 @@ LATENCY_FRAMES = 100
 STOP_PATIENCE_S = 1.0
 """Time that the capture thread has to come back from the device before the device is stopped under it."""
 
+_log = logging.getLogger(__name__)
+
 _Item = tuple[Frame, Truth | None, int]
 """A frame, its truth, and when it arrived: host monotonic nanoseconds."""
 
@@ -73,7 +76,7 @@ class Recorder(Protocol):
         """Make the frames so far safe from the death of this process."""
 
     def close(self, reason: str = ...) -> None:
-        """Finish the file, noting why the recording ended."""
+        """Finish the file, noting why the recording ended; nothing happens if it is closed."""
 
 
 class Subscription(SkippingQueue[Snapshot]):
@@ -135,7 +138,7 @@ class Session:
         self._is_replay = device.info.source is Source.REPLAY
         self._counters = Counters(device.sensor, first_counter=None if self._is_replay else 0)
         self._latencies_ms: deque[float] = deque(maxlen=LATENCY_FRAMES)
-        self._recorder_open = recorder is not None
+        self._received = 0  # frames that had come, or were known to be missing, when the session was asked to stop
 
     # --- control -----------------------------------------------------------------------------------------------------
 
@@ -168,10 +171,21 @@ class Session:
         except BaseException:
             self._abort_start()
             raise
+        _log.info(
+            "started %s at %.4g Hz, recording to %s", self._device.info.url, self._counters.nominal_rate_hz,
+            "nothing" if self._recorder is None else self._recorder.path,
+        )  # fmt: skip
 
     def stop(self) -> None:
-        """Ask the session to end and return at once, from any thread; what was taken is still recorded."""
+        """Ask the session to end and return at once, from any thread.
+
+        What was taken is still recorded. So is what the device has received until now, as far as the recorder takes it
+        within `STOP_PATIENCE_S`; the rest counts as missing.
+        """
         if not self._stopping.is_set():
+            if not self._is_replay:  # what a replay does not give out stays in its file
+                stats = self._device.stats
+                self._received = stats.frames + stats.missing_frames
             self._stop_deadline_s = time.monotonic() + STOP_PATIENCE_S
             self._stopping.set()
 
@@ -247,7 +261,8 @@ class Session:
 
     def health(self) -> Health:
         """Return counters and rates of this moment."""
-        info, counters, recorder = self._device.info, self._counters, self._recorder
+        info, stats = self._device.info, self._device.stats
+        counters, recorder, pipeline = self._counters, self._recorder, self._pipeline
         with self._lock:
             viewer_skipped = sum(s.skipped for s in self._subscriptions)
             latencies = list(self._latencies_ms)
@@ -265,6 +280,11 @@ class Session:
             missing_frames=counters.missing,
             lost_bytes=counters.lost_bytes,
             lost_share=counters.lost_share,
+            packets=stats.packets,
+            late_packets=stats.late_packets,
+            rejected_packets=stats.rejected_packets,
+            overruns=stats.overruns,
+            card_overflows=stats.card_overflows,
             recorded_frames=recorder.frames_written if recorder else 0,
             recorded_bytes=recorder.bytes_written if recorder else 0,
             recorder_queue=len(self._recorder_queue),
@@ -272,6 +292,7 @@ class Session:
             disk_free_bytes=_disk_free(recorder.path) if recorder else None,
             pipeline_skipped=self._pipeline_queue.skipped if isinstance(self._pipeline_queue, SkippingQueue) else 0,
             viewer_skipped=viewer_skipped,
+            discarded_frames=pipeline.discarded_frames if pipeline else 0,
             latency_p50_ms=_percentile(latencies, 50),
             latency_p99_ms=_percentile(latencies, 99),
             error=self._error,
@@ -292,8 +313,9 @@ class Session:
             self._end()
 
     def _capture(self) -> None:
+        limited = False
         try:
-            self._take_frames()
+            limited = self._take_frames()
         except QueueClosedError:
             pass  # the recorder or the pipeline has failed and left; its error is kept
         except DeviceError as error:
@@ -304,23 +326,28 @@ class Session:
         finally:
             self._captured.set()
             self._counters.end()
+            if not limited:
+                self._counters.expect(self._received)
             try:
                 self._stop_device()
             finally:
                 self._recorder_queue.close()
                 self._pipeline_queue.close()
 
-    def _take_frames(self) -> None:
-        while not self._stopping.is_set():
+    def _take_frames(self) -> bool:
+        """Take frames to the end and return whether a limit was that: what comes after it is not missed."""
+        while not self._stopping.is_set() or self._counters.due < self._received:
             frame = self._device.read()
             if frame is None:
-                if not self._stopping.is_set():
+                if not (self._stopping.is_set() or self._is_replay):
                     self._counters.expect(self._device.frame_count)
-                return
+                return False
             self._counters.take(frame)
             self._hand_out(frame)
             if self._limit_reached(frame):
-                return
+                _log.info("the limit is reached after %d frames", self._counters.frames)
+                return True
+        return False
 
     def _stop_device(self) -> None:
         with self._device_lock:
@@ -393,7 +420,8 @@ class Session:
             if thread.ident is not None:
                 thread.join()
         self._threads.clear()
-        self._stop_device()
+        with contextlib.suppress(DeviceError):  # what failed first is what is to be told
+            self._stop_device()
         self._close_recorder("the device did not start")
         self._end()
 
@@ -411,15 +439,22 @@ class Session:
 
     def _reason(self) -> str:
         if self._error is not None:
-            return f"error: {self._error}"
-        return "stopped" if self._stopping.is_set() else "finished"
+            reason = f"error: {self._error}"
+        else:
+            reason = "stopped" if self._stopping.is_set() else "finished"
+        missing = self._counters.missing_at_end
+        return f"frames missing at the end: {missing}; {reason}" if missing else reason
 
     def _close_recorder(self, reason: str) -> None:
-        if self._recorder is not None and self._recorder_open:
-            self._recorder_open = False
+        if self._recorder is not None:
             self._recorder.close(reason=reason)
 
     def _end(self) -> None:
+        counters = self._counters
+        _log.info(
+            "ended: %d frames, %d missing, %d incomplete, %d bytes lost",
+            counters.frames, counters.missing, counters.incomplete, counters.lost_bytes,
+        )  # fmt: skip
         with self._lock:
             for subscription in self._subscriptions:
                 subscription.close()

@@ -56,10 +56,14 @@ class Health:
         Frames taken, their rate over the last seconds and the rate that the profile asks for.
     incomplete_frames, missing_frames, lost_bytes, lost_share
         Loss, and lost bytes over all bytes that should have come (0 to 1).
+    packets, late_packets, rejected_packets, overruns, card_overflows
+        What the device counts on the way to its frames, see `DeviceStats`; zeros for one that knows no packets.
     recorded_frames, recorded_bytes, recorder_queue, recording_path, disk_free_bytes
         State of the recorder; zeros and None without one.
     pipeline_skipped, viewer_skipped
         Frames that the pipeline, and snapshots that viewers, skipped to keep up.
+    discarded_frames
+        Frames that the pipeline dropped because another one of their coherent interval was missing.
     latency_p50_ms, latency_p99_ms
         From a frame's first byte on the host to its tracks, over the last 100 frames.
     error
@@ -79,6 +83,11 @@ class Health:
     missing_frames: int = 0
     lost_bytes: int = 0
     lost_share: float = 0.0
+    packets: int = 0
+    late_packets: int = 0
+    rejected_packets: int = 0
+    overruns: int = 0
+    card_overflows: int = 0
     recorded_frames: int = 0
     recorded_bytes: int = 0
     recorder_queue: int = 0
@@ -86,6 +95,7 @@ class Health:
     disk_free_bytes: int | None = None
     pipeline_skipped: int = 0
     viewer_skipped: int = 0
+    discarded_frames: int = 0
     latency_p50_ms: float = 0.0
     latency_p99_ms: float = 0.0
     error: IsacError | None = None

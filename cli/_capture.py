@@ -1,29 +1,106 @@
 """What the commands that run a session share: opening the file, watching the session, summing it up."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health
 from isactrack.cli._output import human_bytes, human_share, live_line, print_facts, print_json
+from isactrack.cli._sources import is_recording
 from isactrack.drivers.device import Device
-from isactrack.errors import CaptureLossError, IsacError, RecordingError
+from isactrack.errors import CaptureLossError, ConfigError, RecordingError
 from isactrack.recordings import RecordingHeader, RecordingWriter
+from isactrack.recordings.locks import check_not_recorded
 
 _REFRESH_S = 0.25
+_PACKET_COUNTERS = ("packets", "late_packets", "rejected_packets", "overruns", "card_overflows")
 
 
-def check_target(path: Path, overwrite: bool) -> None:
-    """Complain about a file that cannot be written before a device is disturbed for it.
+def check_target(path: Path, overwrite: bool, *sources: Path | None) -> None:
+    """Complain about a recording that cannot be written before a device is disturbed for it.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    overwrite
+        Whether it may be replaced.
+    sources
+        Files that are read for it, and must not be.
 
     Raises
     ------
+    ConfigError
+        If the file is one of the sources.
     RecordingError
-        If the file exists and must not be overwritten, or its folder does not exist.
+        If the file exists and must not be overwritten, is being recorded, is no regular file, or its folder does not
+        exist.
     """
+    _check_other_than(path, *sources)
+    _check_regular(path)
     if path.exists() and not overwrite:
         raise RecordingError(f"{path} exists already", "choose another name, or give --overwrite to replace it")
     if not path.resolve().parent.is_dir():
         raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
+    check_not_recorded(path)
+
+
+def check_table_target(path: Path, recording: Path) -> None:
+    """Complain about a table, made of a recording, that would replace a recording; other files it may replace.
+
+    Raises
+    ------
+    ConfigError
+        If the table is the file that it is made of.
+    RecordingError
+        If it is another recording, or no regular file.
+    """
+    _check_other_than(path, recording)
+    _check_regular(path)
+    if path.is_file() and os.access(path, os.R_OK) and is_recording(path):
+        raise RecordingError(f"{path} is a recording, and a table would replace it", "choose another name, e.g. *.csv")
+
+
+def _check_regular(path: Path) -> None:
+    if path.is_dir():
+        raise RecordingError(f"{path} is a folder", "add a file name")
+    if path.exists() and not path.is_file():
+        raise RecordingError(f"{path} is no regular file and cannot be replaced", "give the name of a file")
+
+
+def _check_other_than(path: Path, *sources: Path | None) -> None:
+    for source in sources:
+        if source is not None and path.exists() and source.exists() and path.samefile(source):
+            raise ConfigError(f"{path} would be written over {source}, which is read", "choose another name")
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[None]:
+    """Move a file, if there is one, out of the way; it comes back if there is no new one at the end of the block.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be moved, or is being recorded.
+    """
+    check_not_recorded(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise RecordingError(f"cannot replace {path}: {error.strerror}", "is it open elsewhere?") from error
+    try:
+        yield
+    finally:
+        if path.exists():
+            aside.unlink()
+        else:
+            aside.rename(path)
 
 
 def make_folder(path: Path) -> None:
@@ -92,7 +169,8 @@ def record(
 ) -> Health:
     """Record a configured device to a file, print the summary and return it.
 
-    Whatever ends the recording, the file is closed first; one into which nothing came because of an error is removed.
+    Whatever ends the recording, the file is closed first. One into which nothing came because of an error or Ctrl-C is
+    removed, and the one that it was to replace stays.
 
     Raises
     ------
@@ -101,18 +179,21 @@ def record(
     KeyboardInterrupt
         After Ctrl-C.
     """
-    interrupted, failure = False, None
-    writer = open_writer(device, output, note=note, overwrite=overwrite)
-    with Session(device, recorder=writer, max_frames=max_frames, duration_s=duration_s) as session:
-        try:
-            interrupted = run_session(session)
-        except IsacError as error:
-            failure = error
-    health = session.health()
-    if failure is not None and health.recorded_frames == 0:
-        output.unlink(missing_ok=True)
-        raise failure
-    report(health, as_json)
+    interrupted = False
+    failure: BaseException | None = None
+    with set_aside(output) if overwrite else nullcontext():
+        writer = open_writer(device, output, note=note)
+        with Session(device, recorder=writer, max_frames=max_frames, duration_s=duration_s) as session:
+            try:
+                interrupted = run_session(session)
+            except BaseException as error:  # noqa: BLE001 - raised below, when the file has been seen to
+                failure = error
+        health = session.health()
+        nothing = health.recorded_frames == 0 and (interrupted or failure is not None)
+        if nothing:
+            output.unlink(missing_ok=True)
+    if not nothing:
+        report(health, as_json)
     if failure is not None:
         raise failure
     if interrupted:
@@ -145,6 +226,7 @@ def summary(health: Health) -> dict[str, object]:
         "missing_frames": health.missing_frames,
         "lost_bytes": health.lost_bytes,
         "lost_share": health.lost_share,
+        **{name: getattr(health, name) for name in _PACKET_COUNTERS},
     }
 
 
@@ -162,6 +244,12 @@ def print_summary(health: Health) -> None:
         f"{human_share(health.lost_share)}: {health.missing_frames} frames missing, "
         f"{health.incomplete_frames} incomplete, {human_bytes(health.lost_bytes)}"
     )
+    if health.packets:
+        facts["packets"] = f"{health.packets}, {health.late_packets} late, {health.rejected_packets} rejected"
+    if health.overruns:
+        facts["overruns"] = f"{health.overruns} frames were lost because this computer took them too slowly"
+    if health.card_overflows:
+        facts["card overflows"] = f"{health.card_overflows} reported: data are missing that no count above shows"
     print_facts(facts)
 
 
@@ -171,8 +259,13 @@ def check_loss(health: Health, max_loss: float | None) -> None:
     Raises
     ------
     CaptureLossError
-        With the share that was lost.
+        With the share that was lost, or because the card lost data of which nobody knows how much.
     """
+    if max_loss is not None and health.card_overflows:
+        raise CaptureLossError(
+            f"the memory of the capture card overflowed {health.card_overflows} times: data of unknown size are lost",
+            "the file does not show where; check the Ethernet link of the card, or lower the data rate of the profile",
+        )
     if max_loss is not None and health.lost_share > max_loss:
         raise CaptureLossError(
             f"{human_share(health.lost_share)} of the data was lost, more than the {human_share(max_loss)} allowed",
@@ -187,6 +280,8 @@ def _line(health: Health) -> str:
         f"{health.frame_rate_hz:.1f} of {health.nominal_rate_hz:.1f} Hz",
         f"lost {human_share(health.lost_share)}",
     ]
+    if health.card_overflows:
+        parts.append(f"{health.card_overflows} card overflows")
     if health.recording_path is not None:
         parts += [human_bytes(health.recorded_bytes), f"{health.recorder_queue} waiting"]
         if health.disk_free_bytes is not None:

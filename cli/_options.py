@@ -33,12 +33,11 @@ class Options:
 
 def _verbose(ctx: click.Context, _parameter: click.Parameter, count: int) -> None:
     if count:
-        import logging
+        from isactrack.cli._logging import log_to_stderr
 
         options = options_of(ctx)
         options.verbosity += count
-        level = logging.INFO if options.verbosity == 1 else logging.DEBUG
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level, force=True)
+        log_to_stderr(ctx, options.verbosity)
 
 
 def _quiet(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -78,7 +77,7 @@ def add_profile_option(function: _Command) -> _Command:
         "-c",
         "--config",
         "profile",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(readable=False, path_type=Path),
         metavar="CFG",
         help="Profile for the radar; its default if left out.",
     )(function)

@@ -139,7 +139,7 @@ def check_intervals(recording: "Recording", coherent_frames: int) -> None:
     if len(recording) < coherent_frames:
         raise ConfigError(
             f"{recording.path} has {len(recording)} frames, less than one coherent interval of {coherent_frames}",
-            "give a smaller --coherent-frames" if len(recording) else "nothing was recorded",
+            "give a smaller --coherent-frames",
         )
     if coherent_frames * recording.sensor.loops_per_frame == 1:
         note("Each frame is one chirp, which shows no velocity: join frames with --coherent-frames.")

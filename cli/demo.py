@@ -44,12 +44,16 @@ def command(output: Path, seed: int, as_json: bool) -> None:
         writer = _capture.open_writer(device, recording, note=f"isactrack demo, seed {seed}", overwrite=True)
         # The queue of a lossless pipeline holds the whole demo: a slow computer tracks late, but loses nothing.
         session = Session(device, recorder=writer, pipeline=pipeline, max_frames=FRAMES, lossless_pipeline=True)
-        with session:
-            snapshots = session.subscribe(FRAMES)
-            if _capture.run_session(session):
-                raise KeyboardInterrupt
-            steps = [snapshot.tracks for snapshot in snapshots.drain()]
-            health = session.health()
+        try:
+            with session:
+                snapshots = session.subscribe(FRAMES)
+                if _capture.run_session(session):
+                    raise KeyboardInterrupt
+                steps = [snapshot.tracks for snapshot in snapshots.drain()]
+                health = session.health()
+        finally:
+            if not writer.frames_written:
+                recording.unlink(missing_ok=True)
     write_tracks_csv(tracks, steps)
     table = TrackTable.from_tracks(steps)
     files = [str(recording), str(tracks)]

@@ -24,14 +24,16 @@ _LIMITS = (
 
 
 @click.command("info", epilog=_EPILOG)
-@click.argument("recording", type=click.Path(path_type=Path), metavar="REC")
+@click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
 @add_json_option
 @add_common_options
 def command(recording: Path, as_json: bool) -> None:
     """Show what a recording holds: device, waveform, limits of the axes, losses."""
     from isactrack.cli._output import print_json
+    from isactrack.cli._sources import check_file
     from isactrack.recordings import open_recording
 
+    check_file(recording, "a recording (.h5)")
     with open_recording(recording) as opened:
         if as_json:
             print_json(_facts(opened))
@@ -64,7 +66,7 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "missing_frames": opened.missing_frames,
         "incomplete_frames": opened.incomplete_frames,
         "lost_bytes": opened.lost_bytes,
-        "lost_share": _lost_share(opened),
+        "lost_share": opened.lost_share,
         "truth_targets": _targets(opened),
     }
 
@@ -75,7 +77,8 @@ def _print(opened: "Recording") -> None:
     header, sensor = opened.header, opened.sensor
     source = opened.source if opened.source is opened.origin else f"{opened.source} of {opened.origin}"
     device = " ".join(filter(None, (header.device_model, header.serial_number, header.firmware)))
-    ending = opened.stop_reason if opened.closed_cleanly else "was not closed; all whole frames can be read"
+    survived = "all whole frames can be read" if len(opened) else "no whole frame survived"
+    ending = opened.stop_reason if opened.closed_cleanly else f"was not closed; {survived}"
     facts: dict[str, object] = {
         "file": opened.path,
         "source": source,
@@ -84,7 +87,7 @@ def _print(opened: "Recording") -> None:
         "note": header.note or "-",
         "ended": ending,
         "frames": f"{len(opened)} in {opened.duration_s:.2f} s, {human_bytes(sensor.frame_bytes)} each",
-        "lost": f"{human_share(_lost_share(opened))}: {opened.missing_frames} frames missing, "
+        "lost": f"{human_share(opened.lost_share)}: {opened.missing_frames} frames missing, "
         f"{opened.incomplete_frames} incomplete, {human_bytes(opened.lost_bytes)}",
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
     }
@@ -117,11 +120,6 @@ def _waveform_rows(sensor: "FmcwSensor") -> list[tuple[str, str, str, str]]:
         ("raw data rate", f"{sensor.data_rate_bps / 1e6:.1f} Mbit/s"),
     ]
     return [(*left, *right) for left, right in zip(waveform, limits, strict=True)]
-
-
-def _lost_share(opened: "Recording") -> float:
-    due = (len(opened) + opened.missing_frames) * opened.sensor.frame_bytes
-    return opened.lost_bytes / due if due else 0.0
 
 
 def _targets(opened: "Recording") -> int:

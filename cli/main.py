@@ -1,19 +1,23 @@
 """The `isactrack` command: finds the subcommand, and turns errors into one line, a hint and an exit code."""
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from isactrack.cli._options import Options, add_common_options
-from isactrack.errors import IsacError
+from isactrack.errors import IsacError, RecordingError
 
 EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
+_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT}
 
 # Help texts stand here so that `--help` imports no command, and with it neither h5py nor scipy.
 COMMANDS = {
@@ -101,8 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments
         Arguments without the program's name; None for those of the process.
     """
-    # A polite kill ends a command like Ctrl-C does: files are closed first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _replace_missing_streams()
+    # A polite kill, or a terminal that goes away, ends a command like Ctrl-C does: files are closed first. What `nohup`
+    # has set to be ignored stays so.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run(arguments))
 
 
@@ -122,22 +131,46 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _say("Interrupted.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has left (`isactrack ... | head`); keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader has left (`isactrack ... | head`)
         return EXIT_UNEXPECTED
     except IsacError as error:
         _say(f"Error: {error}", error.hint)
         _show_trace(options, error)
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a stack trace
-        _say(
-            f"Unexpected error: {type(error).__name__}: {error}",
-            "" if options.debug else "run with --debug for the trace",
-        )
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            return _unexpected(options, error)
+        _discard_output()
+        _say(f"Error: cannot write the output: {error.strerror}", "free some space, or write elsewhere")
         _show_trace(options, error)
-        return EXIT_UNEXPECTED
+        return RecordingError.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a stack trace
+        return _unexpected(options, error)
     # Without standalone mode click returns the code of `--help` and the like, and the value of the command.
     return result if isinstance(result, int) else 0
+
+
+def _replace_missing_streams() -> None:
+    """Give the process streams where it was started without (`>&-`): libraries expect them."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the whole run
+
+
+def _discard_output() -> None:
+    """Keep Python from complaining at exit about what it cannot write to stdout."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unexpected(options: Options, error: Exception) -> int:
+    _say(
+        f"Unexpected error: {type(error).__name__}: {error}",
+        "" if options.debug else "run with --debug for the trace",
+    )
+    _show_trace(options, error)
+    return EXIT_UNEXPECTED
 
 
 def _say(message: str, hint: str = "") -> None:

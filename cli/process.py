@@ -20,8 +20,8 @@ Examples:
 
 
 @click.command("process", epilog=_EPILOG)
-@click.argument("recording", type=click.Path(path_type=Path), metavar="REC")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="CSV",
+@click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
+@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="CSV",
               help="File for the detections, one row each.")  # fmt: skip
 @add_chain_options
 @add_json_option
@@ -32,13 +32,17 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     The file has the columns time_s, range_m, radial_velocity_mps, azimuth_rad, x_m, y_m and snr_db.
     """
     from isactrack.acquisition.offline import MapAverage, detect
+    from isactrack.cli._capture import check_table_target
     from isactrack.cli._output import print_json, progress
+    from isactrack.cli._sources import open_frames
     from isactrack.processing.report import return_report
-    from isactrack.recordings import open_recording, write_detections_csv
+    from isactrack.recordings import write_detections_csv
 
     config = chain_config(options)
+    if output is not None:
+        check_table_target(output, recording)
     average, detections = MapAverage(), []
-    with open_recording(recording) as opened:
+    with open_frames(recording) as opened:
         check_intervals(opened, config.coherent_frames)
         with progress("processing", len(opened)) as done:
             for result in detect(opened, config, done):
@@ -49,8 +53,10 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
             "source": opened.source,
             "origin": opened.origin,
             "frames": len(opened),
+            "closed_cleanly": opened.closed_cleanly,
             "coherent_frames": config.coherent_frames,
             "intervals": len(detections),
+            "unused_frames": len(opened) - len(detections) * config.coherent_frames,
             "remove_static": config.remove_static,
             "detections": sum(len(found) for found in detections),
             "output": None if output is None else str(output),
@@ -59,7 +65,10 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     if output is not None:
         write_detections_csv(output, detections)
     spectrum = None if config.remove_static else average.mean()
-    report = None if spectrum is None else return_report(spectrum, sensor, range_window=config.range_window)
+    report = None if spectrum is None else return_report(
+        spectrum, sensor,
+        range_window=config.range_window, min_range_m=config.min_range_m, max_range_m=config.max_range_m,
+    )  # fmt: skip
     if as_json:
         print_json({**facts, "strongest_return": None if report is None else asdict(report)})
     else:

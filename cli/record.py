@@ -16,7 +16,7 @@ Examples:
 @click.command("record", epilog=_EPILOG)
 @click.option("-d", "--device", "url", metavar="URL", required=True, help="Device to record, see `isactrack devices`.")
 @add_profile_option
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="REC",
+@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), required=True, metavar="REC",
               help="File to write (HDF5).")  # fmt: skip
 @click.option("--duration", type=parse_duration, metavar="TIME", help="Stop after this time, e.g. 60s or 5min.")
 @click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Stop after N frames.")
@@ -38,9 +38,9 @@ def command(
 ) -> None:
     """Record a device to a file, until a limit is reached or Ctrl-C is pressed."""
     from isactrack.cli import _capture
-    from isactrack.cli._sources import open_source, read_profile
+    from isactrack.cli._sources import open_source, read_profile, source_file
 
-    _capture.check_target(output, overwrite)
+    _capture.check_target(output, overwrite, source_file(url), profile)
     profile_text = None if profile is None else read_profile(profile)
     with open_source(url) as device:
         device.configure(profile_text)

@@ -14,7 +14,7 @@ Examples:
 
 
 @click.command("replay", epilog=_EPILOG)
-@click.argument("recording", type=click.Path(path_type=Path), metavar="REC")
+@click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
 @click.option("--speed", type=parse_speed, default="1", show_default=True, metavar="X|max",
               help="Factor of real time, or as fast as possible.")  # fmt: skip
 @click.option("--loop", is_flag=True, help="Start over at the end, until Ctrl-C.")
@@ -26,9 +26,11 @@ def command(recording: Path, speed: float, loop: bool, as_json: bool) -> None:
 
     from isactrack.acquisition.session import Session
     from isactrack.cli import _capture
-    from isactrack.cli._sources import file_url
+    from isactrack.cli._sources import file_url, open_frames
     from isactrack.drivers.registry import open_device
 
+    with open_frames(recording) as opened:
+        closed_cleanly = opened.closed_cleanly
     url = file_url(recording, speed="max" if math.isinf(speed) else f"{speed:g}")
     loops, interrupted, health = 0, False, None
     try:
@@ -43,6 +45,6 @@ def command(recording: Path, speed: float, loop: bool, as_json: bool) -> None:
         interrupted = True
     if health is None:
         raise KeyboardInterrupt
-    _capture.report(health, as_json, loops=loops)
+    _capture.report(health, as_json, loops=loops, closed_cleanly=closed_cleanly)
     if interrupted:
         raise KeyboardInterrupt

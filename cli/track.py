@@ -21,8 +21,8 @@ Example:
 
 
 @click.command("track", epilog=_EPILOG)
-@click.argument("recording", type=click.Path(path_type=Path), metavar="REC")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="CSV",
+@click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
+@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="CSV",
               help="File for the tracks, one row a track and frame.")  # fmt: skip
 @add_chain_options
 @add_tracker_options
@@ -34,11 +34,15 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     The file has the columns time_s, track_id, status, x_m, y_m, vx_mps and vy_mps.
     """
     from isactrack.acquisition.offline import track
+    from isactrack.cli._capture import check_table_target
     from isactrack.cli._output import human_facts, print_json, progress
-    from isactrack.recordings import open_recording, write_tracks_csv
+    from isactrack.cli._sources import open_frames
+    from isactrack.recordings import write_tracks_csv
 
     chain, tracker = chain_config(options), tracker_config(options)
-    with open_recording(recording) as opened:
+    if output is not None:
+        check_table_target(output, recording)
+    with open_frames(recording) as opened:
         check_intervals(opened, chain.coherent_frames)
         with progress("tracking", len(opened)) as done:
             steps = [snapshot.tracks for snapshot in track(opened, chain, tracker, done)]
@@ -48,7 +52,9 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
             "source": opened.source,
             "origin": opened.origin,
             "frames": len(opened),
+            "closed_cleanly": opened.closed_cleanly,
             "intervals": len(steps),
+            "unused_frames": len(opened) - len(steps) * chain.coherent_frames,
             "confirmed_tracks": len(confirmed),
             "rows": sum(len(tracks) for tracks in steps),
             "output": None if output is None else str(output),

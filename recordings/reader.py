@@ -201,6 +201,12 @@ class Recording:
         """Bytes that never arrived, missing frames included."""
         return int(self.frame_lost_bytes.sum()) + self.missing_frames * self.sensor.frame_bytes
 
+    @property
+    def lost_share(self) -> float:
+        """Lost bytes over all bytes that should have come, 0 to 1."""
+        due_bytes = (len(self) + self.missing_frames) * self.sensor.frame_bytes
+        return self.lost_bytes / due_bytes if due_bytes else 0.0
+
     # --- frames ------------------------------------------------------------------------------------------------------
 
     def frame(self, index: int) -> Frame:
@@ -300,7 +306,8 @@ class Recording:
         except FileNotFoundError as error:
             raise RecordingError(f"there is no file {self._path}", "check the name and the folder") from error
         except OSError as error:
-            raise RecordingError(f"cannot read {self._path}: {error}", "check the file's permissions") from error
+            reason, hint = error.strerror, "is it a file, and may you read it?"
+            raise RecordingError(f"cannot read {self._path}: {reason}", hint) from error
         if not state.is_hdf5:
             raise RecordingError(
                 f"{self._path} is not an HDF5 file" if state.actual_bytes else f"{self._path} is empty",

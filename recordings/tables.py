@@ -4,7 +4,7 @@ import csv
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -95,7 +95,8 @@ def read_tracks_csv(path: str | Path) -> TrackTable:
     except FileNotFoundError as error:
         raise RecordingError(f"there is no file {path}", "check the name and the folder") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"cannot read {path}: {error}", "is it a CSV table that isactrack wrote?") from error
+        reason = getattr(error, "strerror", None) or error
+        raise RecordingError(f"cannot read {path}: {reason}", "is it a CSV table that isactrack wrote?") from error
 
 
 def _detection_rows(step: Detections) -> Iterator[tuple[float, ...]]:
@@ -131,9 +132,14 @@ def _read_track_rows(path: Path, file: TextIO) -> Iterator[_TrackRow]:
             f"{path}: line 1 is {','.join(header)!r}, expected {TRACK_HEADER!r}",
             "only tables of tracks that isactrack wrote can be read",
         )
+    known: set[tuple[float, int]] = set()
     for row in reader:
         try:
-            yield _parse_track_row(row)
+            parsed = _parse_track_row(row)
+            if parsed[:2] in known:
+                raise ValueError(f"track {parsed[1]} is there twice at {parsed[0]} s")
+            known.add(parsed[:2])
+            yield parsed
         except ValueError as error:
             raise RecordingError(
                 f"{path}: line {reader.line_num}: {error}", "correct or remove the line; was the file cut or edited?"
@@ -147,7 +153,7 @@ def _parse_track_row(row: Sequence[str]) -> _TrackRow:
         raise ValueError(f"{len(row)} fields, expected {len(columns)}")
     time_s, x, y, vx, vy = (_parse_float(columns[k], row[k]) for k in (0, 3, 4, 5, 6))
     track_id = int(row[1])
-    if not -(2**63) <= track_id < 2**63:
+    if not 0 <= track_id < 2**63:
         raise ValueError(f"track_id {row[1]} is out of range")
     return time_s, track_id, TrackStatus(row[2]).value, x, y, vx, vy
 
@@ -185,6 +191,10 @@ def _replacing(path: Path) -> Iterator[TextIO]:
             yield file
         temporary.replace(path)
     except OSError as error:
-        raise RecordingError(f"cannot write {path}: {error}", "check the permissions and the free space") from error
+        # The system's words only: the name that goes with them is the temporary one.
+        raise RecordingError(
+            f"cannot write {path}: {error.strerror or error}", "check the permissions and the free space"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink(missing_ok=True)

@@ -189,8 +189,7 @@ def _check_frames(recording: Recording) -> Iterator[Check]:
 
 
 def _check_loss(recording: Recording, max_loss: float) -> Check:
-    expected = (len(recording) + recording.missing_frames) * recording.sensor.frame_bytes
-    if not expected:
+    if not len(recording):
         return Check(_LOSS, None, "no frames")
-    share = recording.lost_bytes / expected
+    share = recording.lost_share
     return Check(_LOSS, share <= max_loss, f"{share:.3%} of the bytes lost, {max_loss:.3%} allowed")

@@ -4,6 +4,7 @@ The file is in SWMR mode (single writer, multiple readers) from its first frame 
 the process is killed, and others can read along. Power loss is another matter: only closing waits for the disk.
 """
 
+import errno
 import math
 import os
 import shutil
@@ -19,7 +20,7 @@ import numpy as np
 
 from isactrack.errors import ConfigError, RecordingError
 from isactrack.frame import Frame
-from isactrack.recordings import schema
+from isactrack.recordings import locks, schema
 from isactrack.recordings.header import RecordingHeader, set_text, store_header
 from isactrack.truth import Truth
 
@@ -49,7 +50,7 @@ class RecordingWriter:
     Raises
     ------
     RecordingError
-        If the file exists, or cannot be created.
+        If the file exists, is being recorded by another process, or cannot be created.
     ConfigError
         If the flush interval is out of range.
     """
@@ -69,10 +70,13 @@ class RecordingWriter:
         self._file = _create(self._path, overwrite)
         try:
             self._create_layout(header)
+            self._unlock = locks.hold(self._path, self)
         except _WRITE_ERRORS as error:
             self._closed = True
             with suppress(*_WRITE_ERRORS):
                 self._file.close()
+            with suppress(OSError):
+                self._path.unlink()
             raise self._write_error(error) from error
 
     @property
@@ -151,7 +155,7 @@ class RecordingWriter:
             return
         with self._guard():
             self._finish(reason)
-            with self._path.open("rb") as file:
+            with self._path.open("r+b") as file:  # Windows flushes only what may be written to
                 os.fsync(file.fileno())
 
     def __enter__(self) -> Self:
@@ -237,6 +241,7 @@ class RecordingWriter:
         self._session[()] = record
         self._closed = True
         self._file.close()
+        self._unlock()
 
     # --- failures ----------------------------------------------------------------------------------------------------
 
@@ -263,6 +268,7 @@ class RecordingWriter:
         self._closed = True
         with suppress(*_WRITE_ERRORS):
             self._file.close()
+        self._unlock()
 
     def _write_error(self, error: Exception) -> RecordingError:
         return RecordingError(
@@ -322,9 +328,14 @@ def _create(path: Path, overwrite: bool) -> h5py.File:
         raise RecordingError(f"cannot create {path}: it is a folder", "add a file name, e.g. run1.h5")
     try:
         if overwrite:
+            locks.check_not_recorded(path)
+        # HDF5 can crash on a file that it has no room to begin.
+        if shutil.disk_usage(path.parent).free < DISK_RESERVE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if overwrite:
             # Not truncated in place: whoever still reads the old file keeps it.
             path.unlink(missing_ok=True)
-        return h5py.File(path, "x", libver=_LIBVER)
+        return _create_file(path)
     except FileExistsError as error:
         raise RecordingError(f"{path} exists already", "choose another name, or overwrite it on purpose") from error
     except (OSError, ValueError) as error:
@@ -332,6 +343,17 @@ def _create(path: Path, overwrite: bool) -> h5py.File:
             f"cannot create {path}: {_reason(error)}",
             "check the permissions of the folder and the free space of the disk",
         ) from error
+
+
+def _create_file(path: Path) -> h5py.File:
+    existed = path.exists()
+    try:
+        return h5py.File(path, "x", libver=_LIBVER)
+    except (OSError, ValueError):
+        if not existed:  # on a full disk HDF5 leaves an empty file
+            with suppress(OSError):
+                path.unlink()
+        raise
 
 
 def _create_per_frame(

@@ -29,6 +29,7 @@ class Gospa:
         Generalised optimal sub-pattern assignment distance, metres.
     localisation, missed, false
         Parts of its p-th power (m^p): errors of the assigned pairs, truths without and estimates without a partner.
+        At orders so high that no float holds them they are infinite; the distance is not.
     """
 
     distance: float
@@ -149,13 +150,22 @@ def gospa(X: ArrayLike, Y: ArrayLike, p: float, c: float, alpha: float = 2.0) ->
     localisation = float(paired[paired < 1.0].sum())
     missed = 0.5 * beyond + unpaired_y / alpha
     false = 0.5 * beyond + unpaired_x / alpha
-    scale = c**p
     return Gospa(
         distance=float(c * (localisation + missed + false) ** (1.0 / p)),
-        localisation=scale * localisation,
-        missed=scale * missed,
-        false=scale * false,
+        localisation=_times_power(localisation, c, p),
+        missed=_times_power(missed, c, p),
+        false=_times_power(false, c, p),
     )
+
+
+def _times_power(value: float, c: float, p: float) -> float:
+    """Return ``value * c ** p``, infinite where no float is that large."""
+    if value == 0.0:
+        return 0.0
+    try:
+        return float(value * c**p)
+    except OverflowError:
+        return math.inf
 
 
 def evaluate_tracks(

@@ -43,7 +43,10 @@ class TrackerConfig:
         body.
     use_radial_velocity
         Whether the gate and the cost of an association are three-dimensional, position and radial velocity, or hold
-        the position only. New tracks take their velocity from the radial velocity either way.
+        the position only. New tracks take their velocity from the radial velocity either way. Both take it as the
+        sensor measures it, folded into plus or minus `FmcwSensor.velocity_max_mps`: it is not unfolded, so a target
+        that is faster than that starts with a wrong velocity and falls out of the three-dimensional gate. For such
+        targets choose a profile with a higher limit, or False here.
     merge_distance_m, merge_velocity_mps, merge_steps
         Of two tracks that stay within this distance and difference of velocity for this many steps in a row, the less
         established one is dropped: confirmed before tentative, then the older. A detection within the same distance

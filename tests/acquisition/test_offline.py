@@ -7,7 +7,7 @@ import pytest
 
 from isactrack.acquisition.offline import MapAverage, detect, score_tracks, track
 from isactrack.acquisition.pipeline import Pipeline
-from isactrack.errors import ConfigError
+from isactrack.errors import ConfigError, RecordingError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.processing.chain import ChainConfig
@@ -136,6 +136,43 @@ def test_tracks_cannot_be_scored_without_truth(tmp_path: Path) -> None:
     recording: Recording
     with open_recording(path) as recording, pytest.raises(ConfigError, match="no truth"):
         score_tracks(recording, TrackTable.from_tracks([]))
+
+
+def test_frames_in_which_nobody_is_there_count_in_the_score(tmp_path: Path) -> None:
+    path = tmp_path / "leaves.h5"
+    header = RecordingHeader(
+        sensor=SENSOR, source=Source.SIMULATED, origin=Source.SIMULATED, device_url="x", device_model="y"
+    )
+    rng = np.random.default_rng(0)
+    with RecordingWriter(path, header) as writer:
+        for k in range(10):
+            frame = frame_of(SENSOR, k, rng)
+            whole = truth_of(SENSOR, frame)
+            nobody = Truth(whole.time_s, np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))
+            writer.append(frame, whole if k < 4 else nobody)
+    with open_recording(path) as recording:
+        score = score_tracks(recording, TrackTable.from_tracks([]))
+    assert (score.frames, score.missed_share) == (10, 1.0)
+    assert score.mean_ospa_m == pytest.approx(0.4 * score.ospa_cutoff_m)
+
+
+@pytest.mark.parametrize("time_s", [0.05, float("nan")], ids=["back", "nan"])
+def test_a_recording_whose_times_do_not_grow_cannot_be_tracked(tmp_path: Path, time_s: float) -> None:
+    path = tmp_path / "back.h5"
+    header = RecordingHeader(
+        sensor=SENSOR, source=Source.HARDWARE, origin=Source.HARDWARE, device_url="x", device_model="y"
+    )
+    rng = np.random.default_rng(0)
+    with RecordingWriter(path, header) as writer:
+        for k in range(3):
+            frame = frame_of(SENSOR, k, rng)
+            time = time_s if k == 2 else frame.device_time_s
+            writer.append(Frame(frame.samples, frame.valid, k, time, k, k))
+    with open_recording(path) as recording:
+        with pytest.raises(RecordingError, match="does not grow at frame 2") as caught:
+            next(track(recording))
+        assert "validate" in caught.value.hint
+        assert len(list(detect(recording))) == 3
 
 
 def test_the_average_of_maps_is_their_mean() -> None:

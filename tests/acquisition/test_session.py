@@ -11,7 +11,7 @@ import pytest
 from isactrack.acquisition.session import LOSSLESS_PIPELINE_CAPACITY, RECORDER_CAPACITY, Session
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.detections import Detections
-from isactrack.drivers.device import Device, DeviceInfo, DeviceState, host_clocks
+from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats, host_clocks
 from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, ProtocolError, RecordingError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
@@ -133,7 +133,7 @@ class FakeRecorder:
         self.flushes += 1
 
     def close(self, reason: str = "") -> None:
-        self.reasons.append(reason)
+        self.reasons = self.reasons or [reason]
 
 
 class FakePipeline:
@@ -143,6 +143,7 @@ class FakePipeline:
         self.delay_s = delay_s
         self.fail_at = fail_at
         self.counters: list[int] = []
+        self.discarded_frames = 0
         self.gate = threading.Event()
         self.gate.set()
 
@@ -411,6 +412,114 @@ def replace_clock(frame: Frame, counter: int, monotonic_ns: int) -> Frame:
     return Frame(frame.samples, frame.valid, counter, frame.device_time_s, monotonic_ns, frame.host_utc_ns)
 
 
+class Buffered(FakeDevice):
+    """Has received `received` frames, of which it dropped those in `missing`, however many were taken."""
+
+    received = 0
+
+    @property
+    def stats(self) -> DeviceStats:
+        dropped = len([counter for counter in self.missing if counter < self.received])
+        return DeviceStats(
+            frames=self.received - dropped, missing_frames=dropped, packets=700, late_packets=1, rejected_packets=2,
+            overruns=dropped, card_overflows=4,
+        )  # fmt: skip
+
+
+def test_what_the_device_had_received_before_the_stop_is_recorded() -> None:
+    device, recorder = Buffered(None, missing={60, 75}), FakeRecorder()
+    recorder.gate.clear()
+    with session_of(device, recorder) as session:
+        session.start()
+        until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+        device.received = 80
+        session.stop()
+        device.received = 200  # what comes after the stop is nobody's loss
+        recorder.gate.set()
+        session.wait()
+        health = session.health()
+    assert recorder.counters == [k for k in range(80) if k not in device.missing]
+    assert recorder.reasons == ["stopped"]
+    assert (health.frames, health.missing_frames) == (78, 2)
+
+
+def test_what_a_slow_recorder_leaves_with_the_device_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isactrack.acquisition.session.STOP_PATIENCE_S", 0.05)
+    device, recorder = Buffered(None, missing={290}), FakeRecorder()
+    recorder.gate.clear()
+    session = session_of(device, recorder)
+    session.start()
+    until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+    device.received = 300
+    session.stop()
+    threading.Timer(0.3, recorder.gate.set).start()  # by then the device has been stopped under the capture thread
+    assert session.wait()
+    session.close()
+    health = session.health()
+    taken = RECORDER_CAPACITY + 2
+    assert recorder.counters == list(range(taken))
+    assert (health.frames, health.missing_frames) == (taken, 300 - taken)
+    assert health.lost_bytes == (300 - taken) * SENSOR.frame_bytes
+    assert health.error is None
+    assert recorder.reasons == [f"frames missing at the end: {300 - taken}; stopped"]
+
+
+def test_frames_beyond_a_limit_are_not_missed() -> None:
+    device, recorder = Buffered(None), FakeRecorder()
+    limit = RECORDER_CAPACITY + 10
+    recorder.gate.clear()
+    with session_of(device, recorder, max_frames=limit) as session:
+        session.start()
+        until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+        device.received = 500
+        session.stop()  # shortly before the limit would have been reached
+        recorder.gate.set()
+        session.wait()
+        health = session.health()
+    assert (health.frames, health.recorded_frames, health.missing_frames) == (limit, limit, 0)
+    assert recorder.reasons == ["stopped"]
+
+
+def test_health_shows_what_the_device_and_the_pipeline_count() -> None:
+    device, pipeline = Buffered(3, missing={1}), FakePipeline()
+    device.received, pipeline.discarded_frames = 3, 5
+    with session_of(device, None, pipeline) as session:
+        session.start()
+        session.wait()
+    health = session.health()  # also once everything is closed
+    assert (health.packets, health.late_packets, health.rejected_packets) == (700, 1, 2)
+    assert (health.overruns, health.card_overflows, health.discarded_frames) == (1, 4, 5)
+
+
+def test_a_replay_whose_counter_starts_over_misses_nothing_at_its_end() -> None:
+    class Replay(FakeDevice):
+        @property
+        def info(self) -> DeviceInfo:
+            return DeviceInfo(url="file://", model="fake", source=Source.REPLAY, origin=Source.SIMULATED)
+
+        def _read(self, timeout_s: float | None) -> Frame | None:
+            frame = super()._read(timeout_s)
+            return None if frame is None else replace_clock(frame, frame.counter % 3, 0)
+
+    with session_of(Replay(5)) as session:
+        session.start()
+        session.wait()
+        assert session.health().missing_frames == 0
+
+
+def test_a_session_logs_its_start_its_limit_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="isactrack")
+    with session_of(FakeDevice(None, missing={2}), FakeRecorder(), max_frames=4) as session:
+        session.start()
+        session.wait()
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 3
+    assert sorted(caplog.messages) == sorted([
+        "started fake:// at 100 Hz, recording to fake.h5",
+        "the limit is reached after 4 frames",
+        f"ended: 4 frames, 1 missing, 0 incomplete, {SENSOR.frame_bytes} bytes lost",
+    ])  # fmt: skip
+
+
 def test_only_the_first_error_counts() -> None:
     device = FakeDevice(None, fault_at={10: DeviceTimeoutError("late")})
     recorder = FakeRecorder(fail_at=0)
@@ -434,6 +543,26 @@ def test_a_device_that_does_not_start_leaves_nothing_open() -> None:
     session.close()
     assert recorder.reasons == ["the device did not start"]
     assert device.closes == 1
+
+
+def test_a_stop_that_fails_too_does_not_hide_why_the_start_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unstoppable(FakeDevice):
+        def _stop(self) -> None:
+            super()._stop()
+            raise ProtocolError("the console is gone")
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    device, recorder = Unstoppable(), FakeRecorder()
+    session = session_of(device, recorder)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError, match="new thread"):
+            session.start()
+    assert recorder.reasons == ["the device did not start"]
+    assert device.stops == 1
+    session.close()
 
 
 @pytest.mark.parametrize("interrupted_at", [0, 1, 2])

@@ -1,6 +1,7 @@
 """The command line as people and scripts meet it: help, exit codes, errors in words, JSON."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -187,16 +188,45 @@ def test_ctrl_c_exits_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "Interrupted." in capsys.readouterr().err
 
 
-def test_verbose_logs_to_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import logging
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["devices"], []),
+        (["-v", "devices"], ["INFO isactrack.x: told", "WARNING isactrack.x: warned"]),
+        (["devices", "-v"], ["INFO isactrack.x: told", "WARNING isactrack.x: warned"]),
+        (["devices", "-vv"], ["DEBUG isactrack.x: explained", "INFO isactrack.x: told", "WARNING isactrack.x: warned"]),
+        (["-v", "devices", "-v"],
+         ["DEBUG isactrack.x: explained", "INFO isactrack.x: told", "WARNING isactrack.x: warned"]),
+    ],
+)  # fmt: skip
+def test_verbose_logs_this_package_to_stderr(
+    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talk() -> list[object]:
+        log = logging.getLogger("isactrack.x")
+        log.debug("explained")
+        log.info("told")
+        log.warning("warned")
+        logging.getLogger("another.package").debug("noise")
+        return []
 
-    levels = []
-    monkeypatch.setattr(logging, "basicConfig", lambda **settings: levels.append(settings["level"]))
-    for arguments in (["-v", "devices"], ["devices", "-v"], ["devices", "-vv"], ["-v", "devices", "-v"]):
-        assert run([*arguments, "--json"]) == 0
-    json.loads(capsys.readouterr().out.splitlines()[0])
-    assert levels[0] == levels[1] == logging.INFO
-    assert levels[2] == levels[-1] == logging.DEBUG
+    monkeypatch.setattr("isactrack.drivers.registry.list_devices", talk)
+    assert run([*arguments, "--json"]) == 0
+    captured = capsys.readouterr()
+    json.loads(captured.out)
+    # The time comes first.
+    assert [line.split(" ", 2)[2] for line in captured.err.splitlines()] == words
+    assert run(["devices", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_warnings_are_shown_without_being_asked_for() -> None:
+    code = (
+        "import logging, isactrack.drivers.registry as registry; from isactrack.cli.main import run; "
+        "registry.list_devices = lambda: logging.getLogger('isactrack.x').warning('warned') or []; run(['devices'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "warned\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows end otherwise")
@@ -209,6 +239,23 @@ def test_a_reader_that_leaves_causes_no_complaint() -> None:
     process.stderr.close()
     process.wait()
     assert err == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shells of Windows cannot close streams")
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_cause_no_complaint(redirection: str) -> None:
+    command = f'"$0" -m isactrack.cli.main devices {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_to_a_full_disk_is_one_clear_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*ISACTRACK, "devices"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[0] == "Error: cannot write the output: No space left on device"
+    assert len(done.stderr.splitlines()) == 2
 
 
 # --- devices -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Each command on real files: results, JSON keys, exit codes, and files that survive what goes wrong."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from isactrack.cli._options import Options
 from isactrack.cli._output import shows_progress
 from isactrack.cli.main import root, run
 from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.device import DeviceStats
+from isactrack.errors import RecordingError
 from isactrack.frame import Frame
 from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording, validate_recording
 from isactrack.source import Source
@@ -131,6 +135,101 @@ def test_record_does_not_replace_a_file_unless_told(crossing: Path, tmp_path: Pa
     assert len_of(path) == FRAMES
     assert answer(capsys, "record", "-d", SIM, "-o", path, "--frames", 1, "--overwrite")["frames"] == 1
     assert len_of(path) == 1
+
+
+@pytest.mark.parametrize("fault", ["silent-console", "silent-card", "never-sends", "interrupted", "cannot-be-begun"])
+def test_a_run_that_records_nothing_leaves_the_old_file(
+    fault: str, crossing: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept.h5"
+    shutil.copy(crossing, path)
+    device, code = f"{SIM}&speed=max", 3
+    if fault.startswith("silent"):
+        device += f"&fault={fault}"
+    elif fault == "never-sends":
+        device += "&loss=1.0"
+        monkeypatch.setattr("isactrack.drivers.simulated.device.read_deadline_s", lambda _period_s: 0.3)
+    elif fault == "interrupted":
+        code = 130
+
+        def interrupted(session: Session) -> bool:
+            session.stop()
+            return True
+
+        monkeypatch.setattr(_capture, "run_session", interrupted)
+    else:
+        code = 5
+
+        def full_disk(*_arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("isactrack.recordings.writer.store_header", full_disk)
+    assert run(["record", "-d", device, "-o", str(path), "--frames", "2", "--overwrite"]) == code
+    assert len_of(path) == FRAMES
+    assert [other.name for other in tmp_path.iterdir()] == ["kept.h5"]
+
+
+def test_a_new_recording_leaves_nothing_of_the_old_one(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "replaced.h5"
+    shutil.copy(crossing, path)
+    answer(capsys, "record", "-d", f"{SIM}&speed=max", "-o", path, "--frames", 2, "--overwrite")
+    assert len_of(path) == 2
+    assert [other.name for other in tmp_path.iterdir()] == ["replaced.h5"]
+
+
+def test_nothing_is_written_over_what_it_is_made_of(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    recording, profile, capture = tmp_path / "r.h5", tmp_path / "p.cfg", tmp_path / "x.bin"
+    shutil.copy(crossing, recording)
+    profile.write_text(default_profile(), encoding="utf-8")
+    capture.write_bytes(bytes(parse_profile(default_profile()).frame_bytes))
+    link = tmp_path / "link.bin"
+    os.link(capture, link)
+    before = {path: path.read_bytes() for path in (recording, profile, capture)}
+    importing = ["import", capture, "--cfg", profile, "--overwrite", "-o"]
+    for arguments in (
+        [*importing, capture], [*importing, link], [*importing, profile],
+        ["record", "-d", f"file://{recording}?speed=max", "-o", recording, "--overwrite"],
+        ["record", "-d", recording, "-o", recording, "--overwrite"],
+        ["record", "-d", SIM, "-c", profile, "-o", profile, "--overwrite"],
+        ["process", recording, "-o", recording], ["track", recording, "-o", recording],
+    ):  # fmt: skip
+        assert "which is read" in complaint(capsys, *arguments, code=2)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_viewer_does_not_record_over_what_it_shows(crossing: Path, capsys: Capture) -> None:
+    pytest.importorskip("PySide6", reason="the viewer is not installed")
+    assert "which is read" in complaint(capsys, "view", crossing, "-o", crossing, code=2)
+    assert len_of(crossing) == FRAMES
+
+
+@pytest.mark.parametrize("command", ["process", "track"])
+def test_a_table_does_not_replace_a_recording(command: str, crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    other = tmp_path / "other.csv"  # whatever its name
+    shutil.copy(crossing, other)
+    assert "is a recording" in complaint(capsys, command, crossing, "-o", other, code=5)
+    assert len_of(other) == FRAMES
+    other.write_text("an old table\n")
+    answer(capsys, command, crossing, "-o", other)
+    assert other.read_text().startswith("time_s,")
+
+
+def test_what_the_device_counts_is_told(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from isactrack.drivers.simulated.device import SimulatedAwr1642
+
+    arguments = ["record", "-d", f"{SIM}&speed=max", "-o", tmp_path / "r.h5", "--frames", 3, "--overwrite"]
+    data = answer(capsys, *arguments)
+    assert data["packets"] >= 3 * parse_profile(default_profile()).frame_bytes // 1456
+    assert data["late_packets"] == data["rejected_packets"] == data["overruns"] == data["card_overflows"] == 0
+    stats = DeviceStats(packets=9, late_packets=1, rejected_packets=2, overruns=3, card_overflows=4)
+    monkeypatch.setattr(SimulatedAwr1642, "stats", stats)
+    assert run([*map(str, arguments)]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "9, 1 late, 2 rejected" in words
+    assert "overruns 3 frames" in words
+    assert "card overflows 4 reported" in words
+    # What is lost has no size: no limit can say that it is small enough.
+    assert "overflowed 4 times" in complaint(capsys, *arguments, "--max-loss", "50%", "-q", code=4)
 
 
 @pytest.mark.parametrize(
@@ -288,6 +387,25 @@ def test_options_reach_the_chain(crossing: Path, capsys: Capture) -> None:
     kept = answer(capsys, "process", crossing, "--keep-static")
     assert not kept["remove_static"]
     assert kept["strongest_return"]["level_db"] > 20.0
+    # The transmitter's leakage, in the first bins, is no target.
+    assert kept["strongest_return"]["range_m"] > 0.3
+    assert kept["strongest_return"]["image_level_db"] < -15.0
+
+
+def test_frames_of_no_whole_interval_are_told(tmp_path: Path, capsys: Capture) -> None:
+    sensor = replace(parse_profile(default_profile()), loops_per_frame=1, frame_period_s=1e-3)
+    header = RecordingHeader(
+        sensor=sensor, source=Source.HARDWARE, origin=Source.HARDWARE, device_url="awr1642://x", device_model="AWR1642"
+    )
+    path = tmp_path / "gap.h5"
+    with RecordingWriter(path, header) as writer:
+        for k in (*range(12), *range(13, 20)):
+            samples = np.ones(sensor.frame_words, np.int16)
+            writer.append(Frame(samples, np.ones(samples.size // 4, np.bool_), k, k * 1e-3, k, k))
+    for command in ("process", "track"):
+        data = answer(capsys, command, path, "--coherent-frames", "5")
+        # 0 to 4, 5 to 9, then 10 and 11 before the gap, 13 to 17, and two at the end.
+        assert (data["intervals"], data["unused_frames"]) == (3, 4)
 
 
 def test_settings_that_cannot_work_exit_with_2(crossing: Path, capsys: Capture) -> None:
@@ -408,6 +526,8 @@ def test_import_keeps_every_sample(tmp_path: Path, capsys: Capture) -> None:
     assert data["frames"] == 8
     info = answer(capsys, "info", path)
     assert info["sensor"]["iq_order"] == "I0 I1 Q0 Q1"
+    answer(capsys, "import", capture, "--cfg", profile, "-o", path, "--overwrite", "--model", "AWR1843")
+    assert answer(capsys, "info", path)["device_model"] == "AWR1843"
 
 
 def test_import_needs_a_profile_and_a_file(tmp_path: Path, capsys: Capture) -> None:
@@ -446,7 +566,8 @@ def test_progress_is_shown_on_a_terminal_only(crossing: Path, capsys: Capture) -
     ours, theirs = pty.openpty()
     try:
         command = [*ISACTRACK, "track", str(crossing), "--json"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True)
+        environment = {**os.environ, "TERM": "xterm"}  # a dumb terminal would get no progress
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True, env=environment)
         json.loads(done.stdout)
         assert b"tracking" in os.read(ours, 1 << 16)
     finally:
@@ -517,3 +638,181 @@ def test_the_demo_leaves_a_recording_tracks_and_a_picture_that_belong_together(t
     # What was tracked live is what tracking the file gives.
     assert answer(capsys, "evaluate", folder / "demo.h5") == score
     assert data["identity_switches"] == 0
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cut(crossing: Path, tmp_path: Path) -> Path:
+    """Return a recording whose end is missing."""
+    path = tmp_path / "cut.h5"
+    data = crossing.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    return path
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """Return a recording that was closed before its first frame."""
+    path = tmp_path / "empty.h5"
+    header = RecordingHeader(
+        sensor=parse_profile(default_profile()), source=Source.SIMULATED, origin=Source.SIMULATED,
+        device_url=SIM, device_model="AWR1642",
+    )  # fmt: skip
+    RecordingWriter(path, header).close()
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let an open file be replaced")
+def test_a_file_that_is_being_recorded_is_left_to_its_writer(tmp_path: Path, hardware: Path, capsys: Capture) -> None:
+    path = tmp_path / "busy.h5"
+    with open_recording(hardware) as recording, RecordingWriter(path, recording.header) as writer:
+        writer.append(recording.frame(0))
+        err = complaint(capsys, "record", "-d", SIM, "-o", path, "--frames", 1, "--overwrite", code=5)
+        assert "is being recorded by another process" in err
+        with pytest.raises(RecordingError, match="is being recorded"), _capture.set_aside(path):
+            pass
+    assert len_of(path) == 1
+
+
+def test_a_recording_is_not_imported_as_samples(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    profile, raw = tmp_path / "p.cfg", tmp_path / "adc_data.bin"
+    profile.write_text(default_profile(), encoding="utf-8")
+    shutil.copy(crossing, raw)
+    err = complaint(capsys, "import", raw, "--cfg", profile, "-o", tmp_path / "x.h5", code=5)
+    assert "is already a recording" in err
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_import_tells_of_a_partial_frame(tmp_path: Path, capsys: Capture) -> None:
+    profile, raw, path = tmp_path / "p.cfg", tmp_path / "adc_data.bin", tmp_path / "x.h5"
+    profile.write_text(default_profile(), encoding="utf-8")
+    frame_bytes = parse_profile(default_profile()).frame_bytes
+    for size, told in ((2 * frame_bytes, False), (2 * frame_bytes + 800, True)):
+        raw.write_bytes(bytes(size))
+        assert run(["import", str(raw), "--cfg", str(profile), "-o", str(path), "--overwrite"]) == 0
+        assert ("is no whole number of frames" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("command", ["track", "process", "evaluate", "replay"])
+def test_a_recording_that_was_not_closed_is_used_with_a_note(
+    command: str, cut: Path, crossing: Path, capsys: Capture
+) -> None:
+    arguments = ["--speed", "max"] if command == "replay" else []
+    assert run([command, str(cut), "--json", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert f"was not closed; {len_of(cut)} whole frames are readable" in captured.err
+    assert json.loads(captured.out)["closed_cleanly"] is False
+    assert answer(capsys, command, crossing, *arguments)["closed_cleanly"] is True
+
+
+@pytest.mark.parametrize("command", ["track", "process", "evaluate", "replay"])
+def test_a_recording_without_a_frame_is_refused(command: str, empty: Path, capsys: Capture) -> None:
+    assert "holds no whole frame" in complaint(capsys, command, empty, code=5)
+
+
+def test_info_says_that_no_frame_survived(tmp_path: Path, hardware: Path, capsys: Capture) -> None:
+    path, left = tmp_path / "run.h5", tmp_path / "left.h5"
+    with open_recording(hardware) as recording, RecordingWriter(path, recording.header) as writer:
+        writer.flush()
+        left.write_bytes(path.read_bytes())
+    assert run(["info", str(left)]) == 0
+    assert "no whole frame survived" in capsys.readouterr().out
+
+
+def test_a_failed_check_ends_with_the_next_step(cut: Path, tmp_path: Path, capsys: Capture) -> None:
+    def last_line(path: Path, code: int) -> str:
+        assert run(["validate", str(path)]) == code
+        return capsys.readouterr().err.splitlines()[-1]
+
+    profile = tmp_path / "p.cfg"
+    profile.write_text(default_profile().replace("profileCfg 0", "profilCfg 0"), encoding="utf-8")
+    assert last_line(profile, 2) == "  -> did you mean 'profileCfg'?"
+    profile.write_text(default_profile().replace("8.015", "80.15"), encoding="utf-8")
+    assert last_line(profile, 2).startswith("  -> correct the profile")
+    assert last_line(cut, 5).startswith("  -> its whole frames can be used")
+    cut.write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert last_line(cut, 5).startswith("  -> copy it again")
+
+
+def test_a_profile_of_an_older_editor_is_read(tmp_path: Path, capsys: Capture) -> None:
+    profile = tmp_path / "p.cfg"
+    profile.write_bytes(("% Prüfstand, 20 °C\r\n" + default_profile()).encode("latin-1"))
+    assert answer(capsys, "validate", profile)["valid"]
+    answer(capsys, "record", "-d", f"{SIM}&speed=max", "-c", profile, "-o", tmp_path / "x.h5", "--frames", 1)
+    assert answer(capsys, "info", tmp_path / "x.h5")["profile_text"].startswith("% Prüfstand, 20 °C\n")
+    profile.write_bytes(b"\0\1\2")
+    assert "no text" in complaint(capsys, "validate", profile, code=2)
+
+
+def test_an_empty_device_url_exits_with_2(tmp_path: Path, capsys: Capture) -> None:
+    assert "no device URL" in complaint(capsys, "record", "-d", "", "-o", tmp_path / "x.h5", code=2)
+
+
+def test_folders_and_special_files_are_named(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder, profile = tmp_path / "folder", tmp_path / "p.cfg"
+    folder.mkdir()
+    profile.write_text(default_profile(), encoding="utf-8")
+    for arguments in (
+        ["info", folder], ["track", folder], ["validate", folder], ["evaluate", crossing, "--tracks", folder],
+        ["record", "-d", SIM, "-o", folder, "--overwrite"], ["record", "-d", SIM, "-c", folder, "-o", "x.h5"],
+        ["import", folder, "--cfg", profile, "-o", tmp_path / "x.h5"], ["process", crossing, "-o", folder],
+    ):  # fmt: skip
+        assert f"{folder} is a folder" in complaint(capsys, *arguments, code=5)
+    if os.name != "nt":
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for arguments in (["info", pipe], ["track", crossing, "-o", pipe], ["record", "-d", SIM, "-o", pipe]):
+            assert "no regular file" in complaint(capsys, *arguments, code=5)
+        assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_files_that_may_not_be_read_exit_with_5(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    secret = tmp_path / "secret.h5"
+    shutil.copy(crossing, secret)
+    secret.chmod(0)
+    for arguments in (["info", secret], ["record", "-d", SIM, "-c", secret, "-o", tmp_path / "x.h5"]):
+        assert "Permission denied" in complaint(capsys, *arguments, code=5)
+
+
+def test_tracks_of_another_recording_are_not_scored(crossing: Path, tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("time_s,track_id,status,x_m,y_m,vx_mps,vy_mps\n1000.0,1,confirmed,1,1,0,0\n")
+    err = complaint(capsys, "evaluate", crossing, "--tracks", table, code=5)
+    assert "not of this recording" in err
+
+
+@pytest.mark.parametrize("command", ["track", "process"])
+def test_a_table_on_a_read_only_disk_names_its_target(
+    command: str, crossing: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: Path, *_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    monkeypatch.setattr(Path, "replace", read_only)
+    err = complaint(capsys, command, crossing, "-o", tmp_path / "t.csv", code=5)
+    assert f"cannot write {tmp_path / 't.csv'}: Read-only file system" in err
+    assert ".tmp" not in err
+
+
+def test_a_bug_while_recording_leaves_no_empty_file(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_session: Session) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(_capture, "run_session", fail)
+    assert run(["record", "-d", f"{SIM}&speed=max", "-o", str(tmp_path / "x.h5")]) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_demo_that_is_interrupted_at_once_leaves_no_recording(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_capture, "run_session", lambda _session: True)
+    assert run(["demo", "-o", str(tmp_path)]) == 130
+    assert not list(tmp_path.iterdir())

@@ -1,7 +1,10 @@
 """What is appended comes back."""
 
 import dataclasses
+import errno
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,6 +124,7 @@ def test_totals_count_missing_frames_as_lost(
         assert recording.missing_frames == 3
         assert recording.incomplete_frames == 1
         assert recording.lost_bytes == 3 * sensor.frame_bytes + 3 * 8
+        assert recording.lost_share == pytest.approx(recording.lost_bytes / (7 * sensor.frame_bytes))
         assert recording.duration_s == pytest.approx(7 * 0.05)
         assert recording.stop_reason == "enough"
         assert [frame.counter for frame in recording.frames(1, 3)] == [11, 15]
@@ -220,6 +224,37 @@ def test_the_reason_of_an_error_is_kept(tmp_path: Path, header: RecordingHeader,
         with open_recording(path) as recording:
             assert recording.stop_reason == reason
             assert len(recording) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only POSIX tells how a file was opened")
+def test_closing_waits_for_the_disk_as_windows_wants_it(
+    tmp_path: Path, record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        # Windows refuses to flush what was opened for reading only.
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        synced.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    record(tmp_path / "run.h5", 2)
+    assert len(synced) == 1
+
+
+def test_a_file_that_could_not_be_begun_is_removed(
+    tmp_path: Path, header: RecordingHeader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("isactrack.recordings.writer.store_header", fail)
+    with pytest.raises(RecordingError, match="No space left"):
+        RecordingWriter(tmp_path / "run.h5", header)
+    assert not list(tmp_path.iterdir())
 
 
 def test_frames_are_flushed_by_time(tmp_path: Path, header: RecordingHeader, make_frame: Any) -> None:

@@ -28,7 +28,11 @@ TRACKS = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(steps=st.lists(st.lists(TRACKS, max_size=3), max_size=5))
+@given(
+    steps=st.lists(st.lists(TRACKS, max_size=3), max_size=5).filter(
+        lambda steps: len({(t.time_s, t.track_id) for s in steps for t in s}) == sum(map(len, steps))
+    )
+)
 def test_tracks_read_back_exactly(steps: list[list[Track]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "tracks.csv"
@@ -78,6 +82,8 @@ def test_detections_are_written_as_specified(tmp_path: Path) -> None:
         ("zero,1,confirmed,1,2,3,4", "line 3: .*'zero'"),
         ("0.1,1.5,confirmed,1,2,3,4", "line 3: .*'1.5'"),
         ("0.1,99999999999999999999,confirmed,1,2,3,4", "line 3: track_id .* out of range"),
+        ("0.1,-5,confirmed,1,2,3,4", "line 3: track_id -5 is out of range"),
+        ("0.0,1,confirmed,1,2,3,4", "line 3: track 1 is there twice at 0.0 s"),
         ("0.1,1,happy,1,2,3,4", "line 3: 'happy'"),
         ("0.1,1,confirmed,1,nan,3,4", "line 3: y_m is nan"),
     ],

@@ -107,6 +107,13 @@ def test_gospa_is_a_metric(seed: int, p: float, alpha: float) -> None:
     assert xz <= xy + yz + 1e-9
 
 
+def test_orders_whose_powers_no_float_holds_still_have_a_distance() -> None:
+    for order in (1000.0, 1e6):
+        parts = gospa([[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0]], order, 10.0)
+        assert parts.distance == pytest.approx(10.0, rel=1e-3)
+        assert (parts.localisation, parts.missed, parts.false) == (0.0, 0.0, np.inf)
+
+
 @pytest.mark.parametrize(("p", "c"), [(0.5, 1.0), (math.inf, 1.0), (math.nan, 1.0), (1.0, 0.0), (1.0, -1.0)])
 def test_orders_and_cutoffs_out_of_range_are_refused(p: float, c: float) -> None:
     with pytest.raises(ConfigError):
