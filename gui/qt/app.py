@@ -61,7 +61,7 @@ def run_viewer(
     IsacError
         What ended the session, if that was an error; raised when the window is closed.
     KeyboardInterrupt
-        After SIGINT (Ctrl-C) or SIGTERM, when the feed is closed.
+        After SIGINT (Ctrl-C), SIGTERM or the like, when the feed is closed.
     """
     if screenshot is not None:
         check_picture(screenshot)
@@ -179,7 +179,7 @@ class _Watch:
 
 
 class _Interrupt:
-    """Notes SIGINT and SIGTERM while it is entered.
+    """Notes signals while it is entered: every one that would raise KeyboardInterrupt.
 
     A KeyboardInterrupt inside one of Qt's callbacks would be printed and lost, or end in a crash; and whatever the
     handler itself did could meet locks that the interrupted code holds. So it only takes a note.
@@ -191,7 +191,8 @@ class _Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            raising = {number for number in signal.valid_signals() if _raises(number)}
+            for number in raising | {signal.SIGINT, signal.SIGTERM}:
                 self._former[number] = signal.signal(number, self._note)
         return self
 
@@ -202,6 +203,10 @@ class _Interrupt:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.happened = True
+
+
+def _raises(number: int) -> bool:
+    return signal.getsignal(number) is signal.default_int_handler
 
 
 def _log_qt_message(_kind: object, _context: object, message: str) -> None:

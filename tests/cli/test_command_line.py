@@ -274,16 +274,26 @@ def test_devices_are_listed_for_people_and_machines(capsys: pytest.CaptureFixtur
         assert device["url"] in table
 
 
-def test_main_turns_a_polite_kill_into_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+ENDINGS = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+
+
+@pytest.mark.parametrize("number", ENDINGS, ids=lambda number: number.name)
+@pytest.mark.parametrize("before", [signal.SIG_DFL, signal.SIG_IGN], ids=["default", "ignored"])
+def test_main_turns_a_polite_kill_into_an_interrupt(
+    number: signal.Signals, before: signal.Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = {ending: signal.getsignal(ending) for ending in ENDINGS}
     monkeypatch.setattr(cli_main, "run", lambda _arguments: 7)
     try:
+        signal.signal(number, before)
         with pytest.raises(SystemExit) as left:
             cli_main.main([])
         assert left.value.code == 7
-        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        expected = signal.SIG_IGN if before is signal.SIG_IGN else signal.default_int_handler
+        assert signal.getsignal(number) is expected
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for ending, handler in former.items():
+            signal.signal(ending, handler)
 
 
 # --- JSON ----------------------------------------------------------------------------------------------------------

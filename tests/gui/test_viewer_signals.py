@@ -20,6 +20,8 @@ from isactrack.recordings import open_recording
 ENVIRONMENT = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
 VIEW = [sys.executable, "-m", "isactrack.cli.main", "view", "sim://awr1642?scene=noise"]
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup pytest` passes it on
+    SIGNALS.append(signal.SIGHUP)
 
 # Many windows in one process, each hit at another moment of its life: in a paint, in the clock, while it opens. The
 # second signal comes while the feed is being closed, as from somebody who is in a hurry.
