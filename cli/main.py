@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,10 +12,10 @@ from pathlib import Path
 import click
 
 from isactrack.cli._options import Options, add_common_options
+from isactrack.cli.entry import EXIT_INTERRUPTED
 from isactrack.errors import IsacError, RecordingError
 
 EXIT_UNEXPECTED = 1
-EXIT_INTERRUPTED = 130
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT}
 
 # Help texts stand here so that `--help` imports no command, and with it neither h5py nor scipy.
@@ -97,8 +96,8 @@ def root() -> None:
     """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code.
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
 
     Parameters
     ----------
@@ -106,17 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Arguments without the program's name; None for those of the process.
     """
     _replace_missing_streams()
-    # A polite kill, or a terminal that goes away, ends a command like Ctrl-C does: files are closed first. What `nohup`
-    # has set to be ignored stays so.
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; see `main`."""
     options = Options()
     try:
         result = root.main(
@@ -185,7 +173,3 @@ def _show_trace(options: Options, error: BaseException) -> None:
         import traceback
 
         click.echo("".join(traceback.format_exception(error)), err=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -15,13 +15,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from isactrack.cli import entry
 from isactrack.cli import main as cli_main
 from isactrack.cli._options import parse_duration, parse_share, parse_speed
 from isactrack.cli.main import COMMANDS, root, run
 from isactrack.processing.chain import ChainConfig
 from isactrack.tracking.tracker import TrackerConfig
 
-ISACTRACK = [sys.executable, "-m", "isactrack.cli.main"]
+ISACTRACK = [sys.executable, "-m", "isactrack.cli.entry"]
 HEAVY = ("h5py", "scipy", "rich", "PySide6", "pyqtgraph", "matplotlib", "serial")
 
 
@@ -244,7 +245,7 @@ def test_a_reader_that_leaves_causes_no_complaint() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="shells of Windows cannot close streams")
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_closed_streams_cause_no_complaint(redirection: str) -> None:
-    command = f'"$0" -m isactrack.cli.main devices {redirection}'
+    command = f'"$0" -m isactrack.cli.entry devices {redirection}'
     done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -287,7 +288,7 @@ def test_main_turns_a_polite_kill_into_an_interrupt(
     try:
         signal.signal(number, before)
         with pytest.raises(SystemExit) as left:
-            cli_main.main([])
+            entry.main([])
         assert left.value.code == 7
         expected = signal.SIG_IGN if before is signal.SIG_IGN else signal.default_int_handler
         assert signal.getsignal(number) is expected

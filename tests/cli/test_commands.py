@@ -29,7 +29,7 @@ from isactrack.frame import Frame
 from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording, validate_recording
 from isactrack.source import Source
 
-ISACTRACK = [sys.executable, "-m", "isactrack.cli.main"]
+ISACTRACK = [sys.executable, "-m", "isactrack.cli.entry"]
 SIM = "sim://awr1642?scene=crossing&seed=3"
 FRAMES = 40
 

@@ -18,7 +18,7 @@ if sys.platform == "win32":
 from isactrack.recordings import open_recording
 
 ENVIRONMENT = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-VIEW = [sys.executable, "-m", "isactrack.cli.main", "view", "sim://awr1642?scene=noise"]
+VIEW = [sys.executable, "-m", "isactrack.cli.entry", "view", "sim://awr1642?scene=noise"]
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup pytest` passes it on
     SIGNALS.append(signal.SIGHUP)
