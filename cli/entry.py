@@ -1,8 +1,10 @@
 """The first lines of the `isactrack` command: signals are honoured from here on, before anything else is imported."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 EXIT_INTERRUPTED = 130
 
@@ -28,6 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # during the imports, or between two lines of `run` that handle it
         sys.stderr.write("Interrupted.\n")
         code = EXIT_INTERRUPTED
+    if code == EXIT_INTERRUPTED:
+        # Everything is closed. A signal that came while Qt was imported may have left the interpreter's own note that
+        # nobody handled it, and `sys.exit` would then die of SIGINT in place of the exit code.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
