@@ -138,15 +138,14 @@ class FrameAssembler:
             The frames that they finish, often none.
         """
         frames: list[Frame] = []
-        counts, sizes = _headers(datagrams, lengths)
-        bounds = _run_bounds(counts, sizes)
-        for first, stop in pairwise(bounds):
-            at = first
-            while at < stop and not self._carries_on(int(counts[at]), int(sizes[at])):
+        counts = _byte_counts(datagrams)
+        for first, stop in pairwise(_run_bounds(counts, lengths)):
+            at, size = first, int(lengths[first]) - DATA_HEADER_BYTES
+            while at < stop and not self._carries_on(int(counts[at]), size):
                 frames += self.push(datagrams[at].data[: int(lengths[at])], monotonic_ns, utc_ns)
                 at += 1
             if at < stop:
-                rows = datagrams[at:stop, DATA_HEADER_BYTES : DATA_HEADER_BYTES + int(sizes[at])]
+                rows = datagrams[at:stop, DATA_HEADER_BYTES : DATA_HEADER_BYTES + size]
                 frames += self._push_run(int(counts[at]), rows, monotonic_ns, utc_ns)
         return frames
 
@@ -237,7 +236,7 @@ class FrameAssembler:
         # A late packet may begin its frame after the following ones have begun; the clock must not run back over them.
         later = [partial for i, partial in self._partial.items() if i > index]
         partial = _Partial(
-            np.zeros(self._frame_bytes, np.uint8),
+            np.empty(self._frame_bytes, np.uint8),
             np.zeros(groups, np.bool_),
             groups,
             min([monotonic_ns, *(partial.monotonic_ns for partial in later)]),
@@ -266,6 +265,8 @@ class FrameAssembler:
         self.stats.frames += 1
         self.stats.incomplete_frames += partial.missing_groups > 0
         self.stats.lost_bytes += partial.missing_groups * GROUP_BYTES
+        if partial.missing_groups:
+            partial.data.reshape(-1, GROUP_BYTES)[~partial.valid] = 0
         return Frame(
             samples=partial.data.view("<i2").astype(np.int16, copy=False),
             valid=partial.valid,
@@ -276,15 +277,20 @@ class FrameAssembler:
         )
 
 
-def _headers(datagrams: NDArray[np.uint8], lengths: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return byte count and bytes of data of each datagram; of one that is too short the count means nothing."""
+def _byte_counts(datagrams: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return the byte count of each datagram; of one that is too short it means nothing."""
     wide = datagrams[:, DATA_HEADER_BYTES - 8 : DATA_HEADER_BYTES].view("<u8")[:, 0]
-    return (wide >> 16).astype(np.int64), lengths.astype(np.int64) - DATA_HEADER_BYTES
+    return wide >> np.uint64(16)
 
 
-def _run_bounds(counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[int]:
+def _run_bounds(counts: NDArray[np.uint64], lengths: NDArray[np.integer]) -> list[int]:
     """Return where runs of packets of one size, each of which begins where the one before it ends, begin and end."""
-    breaks = (counts[1:] != (counts + sizes)[:-1]) | (sizes[1:] != sizes[:-1])
+    if len(counts) == 0:
+        return []
+    steps, size = counts[1:] - counts[:-1], int(lengths[0]) - DATA_HEADER_BYTES
+    if size > 0 and (steps == size).all() and (lengths == lengths[0]).all():
+        return [0, len(counts)]
+    breaks = (steps + DATA_HEADER_BYTES != lengths[:-1]) | (lengths[1:] != lengths[:-1])
     return [0, *(np.flatnonzero(breaks) + 1).tolist(), len(counts)]
 
 

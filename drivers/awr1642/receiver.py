@@ -7,7 +7,6 @@ the socket's buffer holds hundreds of times the packets that come during the pau
 
 import ctypes
 import errno
-import ipaddress
 import math
 import os
 import queue
@@ -54,7 +53,7 @@ class DatagramReader(Protocol):
     lengths
         Bytes of each (BATCH,).
     senders
-        IPv4 address of each (BATCH,), as a number.
+        IPv4 address of each (BATCH,), see `address_number`.
     """
 
     datagrams: NDArray[np.uint8]
@@ -69,6 +68,11 @@ class DatagramReader(Protocol):
         OSError
             If the socket fails.
         """
+
+
+def address_number(ip: str) -> int:
+    """Return an IPv4 address as the number that its four bytes make in this computer's memory."""
+    return int.from_bytes(socket.inet_aton(ip), sys.byteorder)
 
 
 def open_reader(sock: socket.socket) -> DatagramReader:
@@ -96,7 +100,7 @@ class PlainReader:
                 self.lengths[index], (ip, _) = self._socket.recvfrom_into(row)
             except (TimeoutError, BlockingIOError):
                 return index
-            self.senders[index] = int(ipaddress.IPv4Address(ip))
+            self.senders[index] = address_number(ip)
             if index == 0:
                 self._socket.settimeout(0.0)
         return BATCH
@@ -145,7 +149,7 @@ class MmsgReader:
         self.lengths: NDArray[np.uint32] = np.ndarray(
             BATCH, np.uint32, memory, _Mmsghdr.length.offset, (ctypes.sizeof(_Mmsghdr),)
         )
-        self.senders: NDArray[np.uint32] = self._names.view(">u4")[:, 1]
+        self.senders: NDArray[np.uint32] = self._names.view(np.uint32)[:, 1]
         # The kernel's own timeout, not Python's, which would make the socket a non-blocking one.
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, round(_IDLE_S * 1e6)))
@@ -186,7 +190,7 @@ class Receiver:
     """
 
     def __init__(self, addresses: Addresses, sensor: FmcwSensor) -> None:
-        self._fpga = int(ipaddress.IPv4Address(addresses.fpga_ip))
+        self._fpga = address_number(addresses.fpga_ip)
         self._socket = bind_udp(addresses.host_ip, addresses.data_port, receive_buffer_bytes=RECEIVE_BUFFER_BYTES)
         self._reader = open_reader(self._socket)
         self._assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s)

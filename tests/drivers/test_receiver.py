@@ -19,6 +19,7 @@ from isactrack.drivers.awr1642.receiver import (
     MmsgReader,
     PlainReader,
     Receiver,
+    address_number,
     open_reader,
 )
 from isactrack.drivers.registry import open_device
@@ -52,7 +53,7 @@ def read_all(reader: DatagramReader, count: int) -> list[bytes]:
     while len(got) < count and time.monotonic() < deadline:
         for index in range(reader.read()):
             got.append(reader.datagrams[index, : reader.lengths[index]].tobytes())
-            assert reader.senders[index] == 0x7F000001
+            assert reader.senders[index] == address_number("127.0.0.1")
     return got
 
 
@@ -80,7 +81,7 @@ def test_the_sender_is_told_apart(opener: Open, sock: socket.socket) -> None:
     with bind_udp("127.0.0.2", 0) as stranger:
         stranger.sendto(b"x", sock.getsockname())
     assert reader.read() == 1
-    assert reader.senders[0] == 0x7F000002
+    assert reader.senders[0] == address_number("127.0.0.2")
 
 
 def test_a_datagram_that_is_too_long_is_cut_off_the_grain(opener: Open, sock: socket.socket) -> None:
