@@ -6,6 +6,7 @@ address, never by port. Replies carry no sequence number: they are matched by co
 sends on its own may come in between.
 """
 
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -29,6 +30,8 @@ DEFAULT_PACKET_BYTES: Final = 1470
 """Packet size that is configured; with it the FPGA sends 1456 bytes of data a packet."""
 DELAY_LSB_S: Final = 8e-9
 DEFAULT_DELAY_S: Final = 25e-6
+_SO_RCVBUFFORCE: Final = 33
+"""Linux: SO_RCVBUF beyond the system's limit, for whoever has CAP_NET_ADMIN; the socket module does not name it."""
 _SMALLEST_RECEIVE_BUFFER: Final = 1 << 16
 _ENOUGH_RECEIVE_BUFFER: Final = 1 << 20
 """Receive buffer below which a moment's pause of the computer costs packets."""
@@ -232,7 +235,11 @@ def bind_udp(ip: str, port: int, *, receive_buffer_bytes: int = 0) -> socket.soc
 
 
 def _enlarge_receive_buffer(sock: socket.socket, wanted_bytes: int) -> None:
-    """Ask for a receive buffer; Linux cuts the wish to its limit, macOS refuses one that is beyond it."""
+    """Ask for a receive buffer; Linux cuts the wish of all but root to its limit, macOS refuses one beyond it."""
+    if wanted_bytes and sys.platform == "linux":
+        with contextlib.suppress(PermissionError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted_bytes)
+            return
     while wanted_bytes >= _SMALLEST_RECEIVE_BUFFER:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)

@@ -8,14 +8,11 @@ import contextlib
 import ipaddress
 import logging
 import math
-import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from isactrack.drivers.awr1642.assembler import FrameAssembler
 from isactrack.drivers.awr1642.console import Console, find_consoles, raise_on_crash
 from isactrack.drivers.awr1642.dca1000 import (
     NOTICES,
@@ -24,11 +21,11 @@ from isactrack.drivers.awr1642.dca1000 import (
     Command,
     Dca1000,
     StatusFlag,
-    bind_udp,
     event_name,
 )
 from isactrack.drivers.awr1642.profile import default_profile, frames_in_profile, parse_profile, profile_commands
-from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats, host_clocks
+from isactrack.drivers.awr1642.receiver import Receiver
+from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats
 from isactrack.drivers.url import DeviceUrl, parse_pose
 from isactrack.errors import ConfigError, DeviceError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 from isactrack.fmcw import FmcwSensor
@@ -36,14 +33,8 @@ from isactrack.frame import Frame
 from isactrack.geometry import Pose
 from isactrack.source import Source
 
-RECEIVE_BUFFER_BYTES: Final = 16 << 20
 HELD_TAIL_S: Final = 2.0
 """The card holds the last, partial packet back until 2 s after the last data."""
-QUEUED_BYTES: Final = 256 << 20
-"""Finished frames that wait for a slow reader take at most this much memory; then frames are lost, and counted."""
-DATAGRAM_BYTES: Final = 2048
-DRAIN_S: Final = 1.0
-"""Longest time for which a stop takes what still arrives; a radar that does not stop must not hold it up."""
 EVENT_PERIOD_S: Final = 1.0
 """How often the card is asked for its reports while it streams."""
 _HANDLED_LINES: Final = {"sensorStart", "sensorStop", "flushCfg", "version", "queryDemoStatus", "configDataPort"}
@@ -140,7 +131,7 @@ class Awr1642(Device):
         self._firmware = ""
         self._profile_text = ""
         self._applied = False  # whether the firmware has taken the configuration by a sensorStart
-        self._receiver: _Receiver | None = None
+        self._receiver: Receiver | None = None
         self._frame_count: int | None = None
         self._deadline_s = deadline_s
         self._reports = StatusFlag(0)  # what the card has reported since the start
@@ -202,7 +193,7 @@ class Awr1642(Device):
         card = self._configured_card()
         card.poll_events()  # those of an earlier run say nothing of this one
         self._reports, self._overflows = StatusFlag(0), 0
-        self._receiver = _Receiver(self._addresses, self.sensor)
+        self._receiver = Receiver(self._addresses, self.sensor)
         try:
             card.command(Command.RECORD_START)
             self._console.command("sensorStart 0" if self._applied else "sensorStart")
@@ -214,7 +205,7 @@ class Awr1642(Device):
         self._next_poll_s = 0.0
         _log.info("the radar streams")
 
-    def _abandon_start(self, card: Dca1000, receiver: "_Receiver") -> None:
+    def _abandon_start(self, card: Dca1000, receiver: Receiver) -> None:
         """Stop whatever a start that failed, or was interrupted, left running."""
         try:
             with contextlib.suppress(DeviceError):
@@ -251,7 +242,7 @@ class Awr1642(Device):
                 raise self._silence(limit_s)
         return None
 
-    def _raise_unless_over(self, receiver: "_Receiver") -> None:
+    def _raise_unless_over(self, receiver: Receiver) -> None:
         """Raise why a stream ended, unless it was stopped or has come to its end."""
         if receiver.failure is not None:
             raise DeviceError(
@@ -263,7 +254,7 @@ class Awr1642(Device):
         if self.state is DeviceState.STREAMING and not near_end:
             raise self._silence(time.monotonic() - receiver.heard_s)
 
-    def _bytes_left(self, receiver: "_Receiver") -> float:
+    def _bytes_left(self, receiver: Receiver) -> float:
         """Return the bytes that a capture of some frames still has to send; infinite for an endless one."""
         due = math.inf if self._frame_count is None else self._frame_count * self.sensor.frame_bytes
         return due - receiver.position
@@ -332,88 +323,3 @@ class Awr1642(Device):
         if self._card is None:
             raise ProtocolError("the capture card is not connected", "call configure() first")
         return self._card
-
-
-class _Receiver:
-    """Reads the data port on a thread of its own, so that nothing else that runs costs a packet."""
-
-    def __init__(self, addresses: Addresses, sensor: FmcwSensor) -> None:
-        self._ip = addresses.fpga_ip
-        self._socket = bind_udp(addresses.host_ip, addresses.data_port, receive_buffer_bytes=RECEIVE_BUFFER_BYTES)
-        self._socket.settimeout(0.05)
-        self._assembler = FrameAssembler(sensor.frame_bytes, sensor.frame_period_s)
-        self._frames: queue.Queue[Frame] = queue.Queue(maxsize=max(4, QUEUED_BYTES // sensor.frame_bytes))
-        self._drain_until = math.inf
-        self.next_counter = 0  # one past the last frame that was taken
-        self.heard_s = time.monotonic()  # when the last packet came
-        self.failure: OSError | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dca1000-receiver", daemon=True)
-        self._thread.start()
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return not self._thread.is_alive() and self._frames.empty()
-
-    @property
-    def position(self) -> int:
-        """Highest position of the stream that was seen, bytes."""
-        return self._assembler.position
-
-    def take(self, timeout_s: float) -> Frame | None:
-        """Return the next frame, None if none comes in time."""
-        try:
-            frame = self._frames.get(timeout=timeout_s) if timeout_s > 0.0 else self._frames.get_nowait()
-        except queue.Empty:
-            return None
-        self.next_counter = frame.counter + 1
-        return frame
-
-    @property
-    def stats(self) -> DeviceStats:
-        """Counters of receiver and assembler, which go on counting."""
-        return self._assembler.stats
-
-    def close(self) -> None:
-        """Take what has arrived, give out the rest and end."""
-        self._drain_until = time.monotonic() + DRAIN_S
-        self._stopping.set()
-        self._thread.join()
-        self._socket.close()
-
-    def _run(self) -> None:
-        buffer = bytearray(DATAGRAM_BYTES)
-        view = memoryview(buffer)
-        while time.monotonic() < self._drain_until:
-            try:
-                count, (ip, _) = self._socket.recvfrom_into(buffer)
-            except TimeoutError:
-                if self._stopping.is_set():
-                    break
-                continue
-            except OSError as error:
-                self.failure = error
-                break
-            if ip != self._ip or count <= 10:
-                self.stats.rejected_packets += 1
-                continue
-            self.heard_s = time.monotonic()
-            self._give(self._assembler.push(view[:count], *host_clocks()))
-        self._give(self._assembler.flush())
-
-    def _give(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            try:
-                self._frames.put_nowait(frame)
-            except queue.Full:
-                self._drop(frame)
-
-    def _drop(self, frame: Frame) -> None:
-        """Count a frame for which there is no room as one that never came."""
-        stats = self.stats
-        stats.overruns += 1
-        stats.frames -= 1
-        stats.incomplete_frames -= not frame.complete
-        stats.missing_frames += 1
-        stats.lost_bytes += frame.samples.nbytes - frame.lost_bytes

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from isactrack import DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 from isactrack.drivers.awr1642.captures import udp_datagrams
 from isactrack.drivers.awr1642.dca1000 import (
+    _SO_RCVBUFFORCE,
     Addresses,
     Command,
     Dca1000,
@@ -403,6 +404,8 @@ def test_a_system_that_refuses_the_buffer_gets_a_smaller_wish(monkeypatch: pytes
 
     class Limited(socket.socket):
         def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
+            if option == _SO_RCVBUFFORCE:
+                raise PermissionError(errno.EPERM, "Operation not permitted")
             asked.append(value)
             if value > 1 << 22:
                 raise OSError(errno.ENOBUFS, "No buffer space available")

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from isactrack import DeviceTimeoutError, FmcwSensor, Frame, ProtocolError
 from isactrack.drivers.awr1642 import device as driver
+from isactrack.drivers.awr1642 import receiver as receiver_module
 from isactrack.drivers.awr1642.dca1000 import Addresses, Command, Response, StatusFlag, bind_udp, encode_data_packet
-from isactrack.drivers.awr1642.device import Awr1642, _Receiver
+from isactrack.drivers.awr1642.device import Awr1642
 from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.awr1642.receiver import Receiver
 from isactrack.drivers.device import DeviceState
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated import board as board_module
@@ -438,7 +440,7 @@ def test_a_slow_reader_loses_nothing() -> None:
 
 
 def test_a_reader_that_is_too_slow_for_the_memory_loses_frames_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "QUEUED_BYTES", 4 * 8192)
+    monkeypatch.setattr(receiver_module, "QUEUED_BYTES", 4 * 8192)
     with open_device("sim://awr1642?scene=noise&speed=8") as device:
         device.configure(SMALL_FRAME)
         device.start()
@@ -552,15 +554,15 @@ def small() -> FmcwSensor:
     return parse_profile(SMALL_FRAME)
 
 
-def receiver_on_loopback(sensor: FmcwSensor, fpga_ip: str = "127.0.0.1") -> tuple[_Receiver, tuple[str, int]]:
+def receiver_on_loopback(sensor: FmcwSensor, fpga_ip: str = "127.0.0.1") -> tuple[Receiver, tuple[str, int]]:
     with bind_udp("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     addresses = Addresses(host_ip="127.0.0.1", fpga_ip=fpga_ip, data_port=port)
-    return _Receiver(addresses, sensor), ("127.0.0.1", port)
+    return Receiver(addresses, sensor), ("127.0.0.1", port)
 
 
 def test_a_radar_that_does_not_stop_does_not_hold_the_stop(small: FmcwSensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "DRAIN_S", 0.3)
+    monkeypatch.setattr(receiver_module, "DRAIN_S", 0.3)
     receiver, target = receiver_on_loopback(small)
     done = threading.Event()
 
