@@ -99,7 +99,7 @@ def test_a_batch_gives_what_its_packets_give(
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(batches(), st.integers(0, 3), st.booleans(), st.integers(0, 9))
 def test_a_batch_gives_what_its_packets_give_at_length(
     case: tuple[int, list[Batch]], late_frames: int, begins_anywhere: bool, flush_at: int
