@@ -7,12 +7,13 @@ from pathlib import Path
 
 from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health
-from isactrack.cli._output import human_bytes, human_share, live_line, print_facts, print_json
+from isactrack.cli._output import human_share, live_line, print_facts, print_json
 from isactrack.cli._sources import is_recording
 from isactrack.drivers.device import Device
 from isactrack.errors import CaptureLossError, ConfigError, RecordingError
 from isactrack.recordings import RecordingHeader, RecordingWriter
 from isactrack.recordings.locks import check_not_recorded
+from isactrack.units import bytes_text
 
 _REFRESH_S = 0.25
 _PACKET_COUNTERS = ("packets", "late_packets", "rejected_packets", "overruns", "card_overflows")
@@ -235,14 +236,14 @@ def print_summary(health: Health) -> None:
     source = health.source if health.source is health.origin else f"{health.source} of {health.origin}"
     facts = {"device": f"{health.url} ({source})"}
     if health.recording_path is not None:
-        facts["file"] = f"{health.recording_path}, {human_bytes(health.recorded_bytes)} of samples"
+        facts["file"] = f"{health.recording_path}, {bytes_text(health.recorded_bytes)} of samples"
     rate = health.frames / health.elapsed_s if health.elapsed_s > 0.0 else 0.0
     facts["frames"] = (
         f"{health.frames} in {health.elapsed_s:.1f} s, {rate:.1f} Hz ({health.nominal_rate_hz:.1f} nominal)"
     )
     facts["lost"] = (
         f"{human_share(health.lost_share)}: {health.missing_frames} frames missing, "
-        f"{health.incomplete_frames} incomplete, {human_bytes(health.lost_bytes)}"
+        f"{health.incomplete_frames} incomplete, {bytes_text(health.lost_bytes)}"
     )
     if health.packets:
         facts["packets"] = f"{health.packets}, {health.late_packets} late, {health.rejected_packets} rejected"
@@ -283,7 +284,7 @@ def _line(health: Health) -> str:
     if health.card_overflows:
         parts.append(f"{health.card_overflows} card overflows")
     if health.recording_path is not None:
-        parts += [human_bytes(health.recorded_bytes), f"{health.recorder_queue} waiting"]
+        parts += [bytes_text(health.recorded_bytes), f"{health.recorder_queue} waiting"]
         if health.disk_free_bytes is not None:
-            parts.append(f"{human_bytes(health.disk_free_bytes)} free")
+            parts.append(f"{bytes_text(health.disk_free_bytes)} free")
     return "  ".join([*parts, "(Ctrl-C stops)"])

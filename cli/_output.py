@@ -115,15 +115,6 @@ def live_line() -> Iterator[Callable[[str], None]]:
         yield lambda text: live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
-def human_bytes(count: float) -> str:
-    """Return a number of bytes in decimal units, e.g. ``1.31 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000.0:
-            return f"{count:.3g} {unit}"
-        count /= 1000.0
-    return f"{count:.3g} TB"
-
-
 def human_share(share: float) -> str:
     """Return a share as per cent, e.g. ``0.05 %``."""
     return f"{100.0 * share:.3g} %"

@@ -72,7 +72,8 @@ def _facts(opened: "Recording") -> dict[str, object]:
 
 
 def _print(opened: "Recording") -> None:
-    from isactrack.cli._output import human_bytes, human_share, print_facts, print_table
+    from isactrack.cli._output import human_share, print_facts, print_table
+    from isactrack.units import bytes_text
 
     header, sensor = opened.header, opened.sensor
     source = opened.source if opened.source is opened.origin else f"{opened.source} of {opened.origin}"
@@ -86,9 +87,9 @@ def _print(opened: "Recording") -> None:
         "recorded": f"{opened.created_utc} by isactrack {opened.package_version}",
         "note": header.note or "-",
         "ended": ending,
-        "frames": f"{len(opened)} in {opened.duration_s:.2f} s, {human_bytes(sensor.frame_bytes)} each",
+        "frames": f"{len(opened)} in {opened.duration_s:.2f} s, {bytes_text(sensor.frame_bytes)} each",
         "lost": f"{human_share(opened.lost_share)}: {opened.missing_frames} frames missing, "
-        f"{opened.incomplete_frames} incomplete, {human_bytes(opened.lost_bytes)}",
+        f"{opened.incomplete_frames} incomplete, {bytes_text(opened.lost_bytes)}",
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
     }
     print_facts(facts)

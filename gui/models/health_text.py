@@ -9,6 +9,7 @@ import isactrack
 from isactrack.acquisition.snapshot import Health
 from isactrack.errors import IsacError
 from isactrack.source import Source
+from isactrack.units import bytes_text
 
 RATE_WARN, RATE_BAD = 0.95, 0.80
 """Rate over nominal rate below which it is shown."""
@@ -61,22 +62,6 @@ def banner(health: Health) -> Banner:
 def rows(health: Health) -> list[Row]:
     """Return the lines of the health panel: always the same labels in the same order."""
     return [*_capture_rows(health), *_processing_rows(health), *_recording_rows(health)]
-
-
-def worst(lines: list[Row]) -> Status:
-    """Return the worst status of some lines."""
-    order = list(Status)
-    return max((line.status for line in lines), key=order.index, default=Status.PLAIN)
-
-
-def bytes_text(count: int) -> str:
-    """Return a number of bytes in decimal units, three figures."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1000.0
-    return f"{value:.1f} TB"
 
 
 def duration_text(seconds: float) -> str:
