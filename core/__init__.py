@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RecordingError,
     )
+    from isactrack.events import Event, EventKind, SidePacket
     from isactrack.fmcw import FmcwSensor, IqOrder
     from isactrack.frame import Frame
     from isactrack.geometry import Pose
@@ -38,6 +39,8 @@ __all__ = [
     "DeviceNotFoundError",
     "DeviceStateError",
     "DeviceTimeoutError",
+    "Event",
+    "EventKind",
     "FmcwSensor",
     "Frame",
     "IqOrder",
@@ -45,6 +48,7 @@ __all__ = [
     "Pose",
     "ProtocolError",
     "RecordingError",
+    "SidePacket",
     "Source",
     "Track",
     "TrackStatus",
@@ -54,10 +58,13 @@ __all__ = [
 # Names are imported when they are first used: numpy alone would take longer than the rest of `isactrack --help`.
 _MODULES = {
     "Detections": "detections",
+    "Event": "events",
+    "EventKind": "events",
     "FmcwSensor": "fmcw",
     "Frame": "frame",
     "IqOrder": "fmcw",
     "Pose": "geometry",
+    "SidePacket": "events",
     "Source": "source",
     "Track": "tracks",
     "TrackStatus": "tracks",

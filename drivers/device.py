@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from isactrack.errors import DeviceStateError
+from isactrack.events import Event, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.geometry import Pose
@@ -140,6 +141,14 @@ class Device(ABC):
     def frame_count(self) -> int | None:
         """Frames that a run will yield, None if it is endless."""
         return None
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, oldest first; may be called in any state, from any thread."""
+        return []
+
+    def take_side_packets(self) -> list[SidePacket]:
+        """Return the packets beside the frames that came since the last call, oldest first; in any state."""
+        return []
 
     def truth(self, frame: Frame) -> Truth | None:
         """Return where the targets really are in `frame`; None for anything but a simulation or its replay."""
