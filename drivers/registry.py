@@ -17,12 +17,27 @@ ENTRY_POINT_GROUP = "isactrack.drivers"
 
 @dataclass(frozen=True, slots=True)
 class FoundDevice:
-    """A device that could be opened now."""
+    """A device that could be opened now.
+
+    Attributes
+    ----------
+    url
+        URL that opens it.
+    model, description
+        What it is.
+    source
+        What its samples would be.
+    console_port, data_port, serial_number
+        Of a board on USB; empty where there is none.
+    """
 
     url: str
     model: str
     description: str
     source: Source
+    console_port: str = ""
+    data_port: str = ""
+    serial_number: str = ""
 
 
 def schemes() -> list[str]:
@@ -56,16 +71,20 @@ def open_device(url: str) -> Device:
 
 def list_devices() -> list[FoundDevice]:
     """Return the radars that are connected, and the simulated one, which always is."""
-    from isactrack.drivers.awr1642.console import find_consoles
+    from isactrack.drivers.awr1642.discovery import find_boards
 
     found = [
         FoundDevice(
-            f"awr1642://{port.device}",
+            f"awr1642://{board.console_port}",
             "AWR1642",
-            " ".join(filter(None, (port.description, port.serial_number))),
+            f"radar board behind {board.kind}",
             Source.HARDWARE,
+            console_port=board.console_port,
+            data_port=board.data_port or "",
+            serial_number=board.serial_number,
         )
-        for port in find_consoles()
+        for board in find_boards()
+        if board.console_port is not None
     ]
     simulated = FoundDevice(
         "sim://awr1642", "AWR1642", "simulated radar and capture card at the wire", Source.SIMULATED

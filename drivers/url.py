@@ -2,10 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from isactrack.errors import ConfigError
 from isactrack.geometry import Pose
+
+SPY_PREFIX: Final = "spy+"
+"""Before a scheme: everything that goes over the device's wires is logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,7 @@ class DeviceUrl:
     text
         The URL as it was given.
     scheme
-        Driver, e.g. ``sim``.
+        Driver, e.g. ``sim``, without the ``spy+`` before it, which stands for an empty option ``spy``.
     target
         What stands between ``://`` and ``?``, e.g. ``awr1642`` or ``/dev/ttyACM0``.
     options
@@ -47,7 +51,10 @@ class DeviceUrl:
             if name in options:
                 raise ConfigError(f"the option {name!r} stands twice in {text!r}", "give it once")
             options[name] = value
-        return cls(text, parts.scheme, unquote(parts.netloc + parts.path), options)
+        scheme = parts.scheme.removeprefix(SPY_PREFIX)
+        if scheme != parts.scheme:
+            options.setdefault("spy", "")  # the log gets a name of its own
+        return cls(text, scheme, unquote(parts.netloc + parts.path), options)
 
     def take(self, **defaults: str | int | float | None) -> dict[str, str | int | float | None]:
         """Return the options with their defaults filled in and converted to the type of the default.
@@ -60,6 +67,11 @@ class DeviceUrl:
             If an option is unknown or its value has the wrong type.
         """
         unknown = sorted(set(self.options) - set(defaults))
+        if unknown[:1] == ["spy"]:
+            raise ConfigError(
+                f"{self.text!r}: there are no wires to listen to behind {self.scheme}://",
+                f"leave out {SPY_PREFIX} and the option spy; awr1642:// and sim:// take them",
+            )
         if unknown:
             raise ConfigError(
                 f"unknown option {unknown[0]!r} in {self.text!r}",

@@ -1,4 +1,4 @@
-"""Profiles of TI's mmw demo: the lines of a ``.cfg`` file, and the sensor that the device makes of them.
+"""Profiles of the radar, a ``.cfg`` of TI's mmw demo or a TOML in physical units, and the sensor that runs.
 
 The firmware turns physical units into register codes with C casts, so they are cut, not rounded: a slope of 8.012
 MHz/us becomes code 165 and runs at 7.966 MHz/us. `parse_profile` returns what really runs.
@@ -7,9 +7,13 @@ MHz/us becomes code 165 and runs at 7.966 MHz/us. `parse_profile` returns what r
 import difflib
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from isactrack.drivers.awr1642.dialect import ARGUMENT_COUNTS, Dialect
+from isactrack.drivers.awr1642.limits import ProfileCheck, SetUp, labels, limit_checks
+from isactrack.drivers.awr1642.waveform import check_size, is_toml, parse_waveform, render
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor, IqOrder
 
@@ -20,55 +24,20 @@ SLOPE_LSB_HZ_PER_S = 3.6e9 * 900.0 / 2**26 * 1e6
 TIME_LSB_S = 10e-9
 FRAME_LSB_S = 5e-9
 
-ADC_BUFFER_BYTES = 16 * 1024
-L3_BYTES = 768 * 1024
-"""Radar cube memory of the AWR1642 (data sheet SWRS203, L3 shared memory)."""
 MAX_FRAMES = 65535
-MAX_TX_START_US = 40.9
-"""Of the transmitter's start, before or after the ramp's (mmWave radar interface control document, profile config)."""
-DEFAULT_LINK_BPS = 325e6
-"""Net rate of the DCA1000 at its default packet delay of 25 us (user guide SPRUIJ4A)."""
-
-ARGUMENT_COUNTS: dict[str, tuple[int, ...]] = {
-    "sensorStop": (0,),
-    "sensorStart": (0, 1),
-    "flushCfg": (0,),
-    "version": (0,),
-    "queryDemoStatus": (0,),
-    "dfeDataOutputMode": (1,),
-    "channelCfg": (3,),
-    "adcCfg": (2,),
-    "adcbufCfg": (5,),
-    "profileCfg": (14,),
-    "chirpCfg": (8,),
-    "frameCfg": (7,),
-    "lowPower": (2,),
-    "guiMonitor": (7,),
-    "cfarCfg": (8, 9),
-    "peakGrouping": (6,),
-    "multiObjBeamForming": (3,),
-    "calibDcRangeSig": (5,),
-    "clutterRemoval": (2,),
-    "extendedMaxVelocity": (2,),
-    "bpmCfg": (4,),
-    "nearFieldCfg": (4,),
-    "compRangeBiasAndRxChanPhase": (9, 17, 25),
-    "measureRangeBiasAndRxChanPhase": (3,),
-    "CQRxSatMonitor": (5,),
-    "CQSigImgMonitor": (3,),
-    "analogMonitor": (2,),
-    "aoaFovCfg": (5,),
-    "cfarFovCfg": (4,),
-    "calibData": (3,),
-    "lvdsStreamCfg": (4,),
-    "configDataPort": (2,),
-}
-"""Commands of the demo and how many arguments each takes; several where SDKs or devices differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileCommand:
-    """One command of a profile: its line in the file (from 1), its name and its arguments."""
+    """One command of a profile.
+
+    Attributes
+    ----------
+    line
+        Its line in the file, from 1; 0 if the profile is no list of commands but TOML.
+    name, arguments
+        Its words.
+    """
 
     line: int
     name: str
@@ -79,39 +48,26 @@ class ProfileCommand:
         """The command as it is sent."""
         return " ".join((self.name, *self.arguments))
 
-
-@dataclass(frozen=True, slots=True)
-class ProfileCheck:
-    """A physical limit that a profile keeps or breaks.
-
-    Attributes
-    ----------
-    name
-        What is checked.
-    passed
-        Whether it holds; None if the profile does not tell.
-    detail
-        One sentence with the numbers.
-    """
-
-    name: str
-    passed: bool | None
-    detail: str
+    @property
+    def place(self) -> str:
+        """Where it stands, for messages."""
+        return f"line {self.line} of the profile" if self.line else "the profile"
 
 
 def default_profile() -> str:
     """Return the text of the default profile: Table I of mnomp-spa-kf on one transmitter and four receivers."""
-    return resources.files("isactrack.drivers.awr1642").joinpath("default_profile.cfg").read_text(encoding="utf-8")
+    return resources.files("isactrack.drivers.awr1642").joinpath("default_profile.toml").read_text(encoding="utf-8")
 
 
 def profile_commands(text: str) -> list[ProfileCommand]:
-    """Split a profile into commands; comments (``%``) and empty lines are passed over.
+    """Split a ``.cfg`` into commands of any SDK; comments (``%``) and empty lines are passed over.
 
     Raises
     ------
     ConfigError
         If a line is no command of the demo or has a wrong number of arguments; it names the line.
     """
+    check_size(text)
     commands = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         words = line.split()
@@ -123,43 +79,102 @@ def profile_commands(text: str) -> list[ProfileCommand]:
     return commands
 
 
-def parse_profile(text: str, *, enforce_limits: bool = True, model: str | None = None) -> FmcwSensor:
+def dialects_of(commands: Sequence[ProfileCommand]) -> tuple[Dialect, ...]:
+    """Return the SDKs whose demo on the AWR1642 takes every one of the commands, as they are written."""
+    return tuple(dialect for dialect in Dialect if all(_takes(dialect, command) for command in commands))
+
+
+def commands_for(text: str, dialect: Dialect) -> list[ProfileCommand]:
+    """Return the commands of a profile for a firmware of an SDK.
+
+    Parameters
+    ----------
+    text
+        A ``.cfg``, whose lines are taken as they are, or a TOML, of which the commands are made.
+    dialect
+        SDK of the firmware.
+
+    Raises
+    ------
+    ConfigError
+        If the profile is wrong, or a line of the ``.cfg`` is not for this SDK; it names the line, the SDK that the line
+        is for, and what to do.
+    """
+    if is_toml(text):
+        rendered = profile_commands(render(parse_waveform(text), dialect))
+        return [ProfileCommand(0, command.name, command.arguments) for command in rendered]
+    commands = profile_commands(text)
+    for command in commands:
+        if not _takes(dialect, command):
+            raise _wrong_dialect(command, dialect)
+    return commands
+
+
+def as_cfg(text: str, dialect: Dialect) -> str:
+    """Return a profile as a ``.cfg`` for an SDK: a TOML rendered, a ``.cfg`` as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the TOML is wrong.
+    """
+    return render(parse_waveform(text), dialect) if is_toml(text) else text
+
+
+def parse_profile(
+    text: str, *, enforce_limits: bool = True, model: str | None = None, dialect: Dialect | None = None
+) -> FmcwSensor:
     """Return the sensor that the device really runs when it is given a profile.
 
     Parameters
     ----------
     text
-        Text of a ``.cfg`` file.
+        Text of a ``.cfg``, or of a TOML in physical units.
     enforce_limits
         Whether to refuse what an AWR1642 cannot run; a capture of another device of the family was run all the same.
     model
         Name of the device; None for what the profile says in a comment ``% Platform:xWR18xx``, as TI's visualizer
         writes it, or else ``AWR1642``.
+    dialect
+        SDK of the firmware; None if it is unknown: then a ``.cfg`` may be of any, and a TOML is run as by SDK 3.
 
     Raises
     ------
     ConfigError
-        If the profile is incomplete, contradicts itself or breaks a limit of the device; it names the line.
+        If the profile is incomplete, contradicts itself, is for another SDK or breaks a limit of the device; it names
+        the line.
     """
-    fields = _Fields(profile_commands(text))
+    fields = _Fields(_commands(text, dialect))
     sensor = _sensor(fields, model or _platform(text))
-    for check in _limit_checks(sensor, fields):
+    for check in limit_checks(sensor, _set_up(fields, text, dialect)):
         if enforce_limits and check.passed is False:
             raise ConfigError(f"the profile breaks a limit of the AWR1642, {check.name}: {check.detail}", _LIMIT_HINT)
     return sensor
 
 
-def check_profile(text: str) -> list[ProfileCheck]:
-    """Return every check of a profile, its syntax first; never raises."""
+def check_profile(
+    text: str, *, dialect: Dialect | None = None, receive_limit_bytes: int | None = None
+) -> list[ProfileCheck]:
+    """Return every check of a profile, its syntax first; never raises.
+
+    Parameters
+    ----------
+    text, dialect
+        As for `parse_profile`.
+    receive_limit_bytes
+        Largest receive buffer that this computer grants (``net.core.rmem_max``); None if unknown.
+    """
     try:
-        commands = profile_commands(text)
+        commands = _commands(text, dialect)
     except ConfigError as error:
         return [ProfileCheck("syntax", False, str(error))]
-    checks = [ProfileCheck("syntax", True, f"{len(commands)} commands, all known, with the right number of arguments")]
+    told = "TOML, all keys known" if is_toml(text) else f"{len(commands)} commands, all known"
+    number = "all values of the right kind" if is_toml(text) else "with the right number of arguments"
+    checks = [ProfileCheck("syntax", True, f"{told}, {number}")]
     try:
         fields = _Fields(commands)
         sensor = _sensor(fields, _platform(text))
-        limits = _limit_checks(sensor, fields)
+        limits = limit_checks(sensor, _set_up(fields, text, dialect), receive_limit_bytes=receive_limit_bytes)
     except ConfigError as error:
         return [*checks, ProfileCheck("consistency", False, str(error))]
     checks.append(ProfileCheck("consistency", True, "the commands describe one raw capture"))
@@ -167,8 +182,14 @@ def check_profile(text: str) -> list[ProfileCheck]:
 
 
 def frames_in_profile(text: str) -> int | None:
-    """Return how many frames the device sends after sensorStart, None if it never stops."""
-    return _frame_count(_Fields(profile_commands(text))) or None
+    """Return how many frames the device sends after sensorStart, None if it never stops.
+
+    Raises
+    ------
+    ConfigError
+        If the profile is wrong.
+    """
+    return _frame_count(_Fields(_commands(text, None))) or None
 
 
 def has_three_transmitters(model: str) -> bool:
@@ -190,31 +211,77 @@ def tx_position(mask: int, *, of_three: bool) -> float:
 
 _PLATFORM = re.compile(r"^[ \t]*%[ \t]*Platform[ \t]*:[ \t]*(\w+)", re.MULTILINE)
 _THREE_TX = re.compile(r"WR(14|18|68)")
+_NAMES = sorted({name for commands in ARGUMENT_COUNTS.values() for name in commands})
+_COUNTS_ELSEWHERE = {"compRangeBiasAndRxChanPhase": {9, 25}}
+"""On devices with one and three transmitters."""
+_SENDABLE = re.compile(r"[!-~]+")
 _LIMIT_HINT = "`isactrack validate PROFILE` shows every limit with its numbers"
 
 
+def _commands(text: str, dialect: Dialect | None) -> list[ProfileCommand]:
+    """Return the commands of a profile of either form."""
+    if dialect is not None or is_toml(text):
+        return commands_for(text, dialect or Dialect.SDK3)
+    return profile_commands(text)
+
+
+def _set_up(fields: "_Fields", text: str, dialect: Dialect | None) -> SetUp:
+    dialects = (dialect,) if dialect is not None else tuple(Dialect) if is_toml(text) else dialects_of(fields.commands)
+    return SetUp(
+        tx_mask=fields.integer("channelCfg", 1),
+        chirp_threshold=fields.integer("adcbufCfg", -1),
+        trigger=fields.integer("frameCfg", 5),
+        tx_start_us=fields.number("profileCfg", 8),
+        dialects=dialects,
+    )
+
+
+def _counts(name: str) -> list[int]:
+    """Return how many arguments a command may have on any SDK and device of the family; none if there is no such."""
+    counts = {count for commands in ARGUMENT_COUNTS.values() for count in commands.get(name, ())}
+    return sorted(counts | _COUNTS_ELSEWHERE.get(name, set()))
+
+
+def _takes(dialect: Dialect, command: ProfileCommand) -> bool:
+    return len(command.arguments) in ARGUMENT_COUNTS[dialect].get(command.name, ())
+
+
+def _wrong_dialect(command: ProfileCommand, dialect: Dialect) -> ConfigError:
+    counts = ARGUMENT_COUNTS[dialect].get(command.name)
+    what = command.name if counts is None else f"{command.name} with {len(command.arguments)} arguments"
+    home = dialects_of([command])
+    return ConfigError(
+        f"the radar runs {dialect.label}; {command.place}, {what}, is of "
+        f"{labels(home) if home else 'another device of the family'}",
+        f"use a profile for {dialect.label}, or a profile in TOML, which suits every SDK",
+    )
+
+
 def _check_shape(command: ProfileCommand) -> None:
-    counts = ARGUMENT_COUNTS.get(command.name)
-    if counts is None:
-        close = difflib.get_close_matches(command.name, ARGUMENT_COUNTS, n=1)
+    counts = _counts(command.name)
+    if not counts:
+        close = difflib.get_close_matches(command.name, _NAMES, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "it is no command of TI's mmw demo; comment it out with %"
-        raise ConfigError(f"line {command.line} of the profile: unknown command {command.name!r}", hint)
+        raise ConfigError(f"{command.place}: unknown command {command.name!r}", hint)
     if len(command.arguments) not in counts:
         raise ConfigError(
-            f"line {command.line} of the profile: {command.name} takes {' or '.join(map(str, counts))} arguments, "
+            f"{command.place}: {command.name} takes {' or '.join(map(str, counts))} arguments, "
             f"not {len(command.arguments)}",
             "the profile may be for another SDK; compare the line with the SDK's user guide",
         )
+    for index, argument in enumerate(command.arguments):
+        if _SENDABLE.fullmatch(argument) is None:
+            raise _bad_value(command, index, "has characters other than ASCII, which the radar does not read")
 
 
 class _Fields:
     """Typed access to the arguments of a profile's commands."""
 
     def __init__(self, commands: list[ProfileCommand]) -> None:
-        self._commands = commands
+        self.commands = commands
 
     def all(self, name: str) -> list[ProfileCommand]:
-        return [command for command in self._commands if command.name == name]
+        return [command for command in self.commands if command.name == name]
 
     def last(self, name: str) -> ProfileCommand:
         found = self.all(name)
@@ -252,7 +319,7 @@ def _number(command: ProfileCommand, index: int) -> float:
 
 def _bad_value(command: ProfileCommand, index: int, fault: str, hint: str = "correct the line") -> ConfigError:
     return ConfigError(
-        f"line {command.line} of the profile: argument {index + 1} of {command.name}, "
+        f"{command.place}: argument {index % len(command.arguments) + 1} of {command.name}, "
         f"{command.arguments[index]!r}, {fault}",
         hint,
     )
@@ -285,7 +352,7 @@ def _sensor(fields: _Fields, model: str) -> FmcwSensor:
         frame_period_s=period_s,
         tx_positions=tuple(tx_position(mask, of_three=of_three) for mask in masks),
         rx_positions=_rx_positions(fields),
-        iq_order=IqOrder.QQII if fields.integer("adcbufCfg", 2) == 1 else IqOrder.IIQQ,
+        iq_order=IqOrder.QQII if fields.integer("adcbufCfg", -3) == 1 else IqOrder.IIQQ,
     )
 
 
@@ -304,12 +371,13 @@ def _register(value: float, lsb: float) -> float:
 
 def _check_raw_capture(fields: _Fields) -> None:
     """Refuse what cannot become frames of raw samples on the LVDS lanes."""
+    # The arguments of adcbufCfg count from its end: the first SDK had no index of a subframe before them.
     wanted = {
         ("dfeDataOutputMode", 0): (1, "only frame mode (1) is captured"),
         ("adcCfg", 0): (2, "raw capture needs 16-bit samples (2)"),
         ("channelCfg", 2): (0, "one device is captured, no cascade (0)"),
-        ("adcbufCfg", 1): (0, "raw capture needs complex samples (0)"),
-        ("adcbufCfg", 3): (1, "the DCA1000 path carries non-interleaved receivers (1)"),
+        ("adcbufCfg", -4): (0, "raw capture needs complex samples (0)"),
+        ("adcbufCfg", -2): (1, "the DCA1000 path carries non-interleaved receivers (1)"),
         ("lvdsStreamCfg", 1): (0, "headers on the LVDS lanes are not supported (0)"),
         ("lvdsStreamCfg", 2): (1, "without ADC data on the LVDS lanes (1) nothing reaches the DCA1000"),
         ("lvdsStreamCfg", 3): (0, "data of the firmware between the samples would shift them (0)"),
@@ -319,6 +387,11 @@ def _check_raw_capture(fields: _Fields) -> None:
             raise _bad_value(fields.last(name), index, "does not give a raw capture", reason)
     if fields.integer("adcCfg", 1) not in (1, 2):
         raise _bad_value(fields.last("adcCfg"), 1, "is not complex", "use 1 (complex 1x) or 2 (complex 2x)")
+    for name in ("advFrameCfg", "subFrameCfg", "contModeCfg"):
+        for command in fields.all(name):
+            raise ConfigError(
+                f"{command.place}: {name} is not for frame mode", "only frame mode is captured: use frameCfg"
+            )
     for command in fields.all("bpmCfg"):
         if _integer(command, 1) != 0:
             raise _bad_value(command, 1, "turns on phase modulation of the transmitters", "it is not decoded: use 0")
@@ -355,8 +428,7 @@ def _chirp_masks(fields: _Fields) -> list[int]:
     missing = [index for index in range(first, last + 1) if index not in masks]
     if missing:
         raise ConfigError(
-            f"line {frame.line} of the profile: frameCfg repeats chirps {first} to {last}, "
-            f"but chirpCfg defines {sorted(masks) or 'none'}",
+            f"{frame.place}: frameCfg repeats chirps {first} to {last}, but chirpCfg defines {sorted(masks) or 'none'}",
             "define every chirp of the frame with chirpCfg",
         )
     used = [masks[index] for index in range(first, last + 1)]
@@ -387,114 +459,3 @@ def _rx_positions(fields: _Fields) -> tuple[float, ...]:
     if not 0 < mask < 16:
         raise _bad_value(fields.last("channelCfg"), 0, "enables no receiver of the four", "use 15 for all")
     return tuple(0.5 * bit for bit in range(4) if mask >> bit & 1)
-
-
-def _limit_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
-    """Return the limits of the AWR1642 and its firmware with the numbers of this sensor."""
-    return [*_set_up_checks(sensor, fields), *_ramp_checks(sensor, fields), *_frame_checks(sensor)]
-
-
-def _set_up_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
-    tx_mask = fields.integer("channelCfg", 1)
-    threshold, trigger = fields.integer("adcbufCfg", 4), fields.integer("frameCfg", 5)
-    max_samples = ADC_BUFFER_BYTES // (4 * sensor.n_rx)
-    return [
-        ProfileCheck("transmitters", tx_mask <= 3, f"channelCfg enables {tx_mask:#b}; the AWR1642 has two, 0b11"),
-        ProfileCheck(
-            "receiver gain",
-            24.0 <= sensor.rx_gain_db <= 52.0 and sensor.rx_gain_db % 2.0 == 0.0,
-            f"{sensor.rx_gain_db:g} dB; 24 to 52 dB in steps of 2",
-        ),
-        ProfileCheck(
-            "samples",
-            64 <= sensor.samples_per_chirp <= max_samples and sensor.samples_per_chirp % 4 == 0,
-            f"{sensor.samples_per_chirp} samples a chirp; 64 to {max_samples} in steps of 4 fit the ADC buffer",
-        ),
-        ProfileCheck(
-            "sample rate",
-            2e6 <= sensor.sample_rate_hz <= 12.5e6,
-            f"{sensor.sample_rate_hz / 1e6:g} MHz; the AWR1642 samples at 2 to 12.5 MHz",
-        ),
-        ProfileCheck(
-            "chirp threshold",
-            threshold == 1,
-            f"adcbufCfg collects {threshold} chirps in the ADC buffer; streaming over LVDS needs 1",
-        ),
-        ProfileCheck(
-            "trigger", trigger == 1, f"frameCfg has trigger {trigger}; 1 starts by command, others wait for a signal"
-        ),
-    ]
-
-
-def _ramp_checks(sensor: FmcwSensor, fields: _Fields) -> list[ProfileCheck]:
-    us = 1e6
-    window_end_s = sensor.adc_start_s + sensor.samples_per_chirp / sensor.sample_rate_hz
-    sweep_hz = sensor.slope_hz_per_s * sensor.ramp_end_s
-    top_hz = sensor.start_frequency_hz + sweep_hz
-    tx_start_us = fields.number("profileCfg", 8)
-    return [
-        ProfileCheck(
-            "ADC start",
-            0.0 <= sensor.adc_start_s <= 40.95e-6,
-            f"sampling starts at {sensor.adc_start_s * us:.2f} us of the ramp; 0 to 40.95 us",
-        ),
-        ProfileCheck(
-            "TX start",
-            abs(tx_start_us) <= MAX_TX_START_US,
-            f"the transmitter starts at {tx_start_us:g} us; at most {MAX_TX_START_US} us before or after the ramp",
-        ),
-        ProfileCheck(
-            "ramp end", sensor.ramp_end_s <= 5e-3, f"the ramp ends at {sensor.ramp_end_s * us:.2f} us; at most 5 ms"
-        ),
-        ProfileCheck(
-            "ADC window",
-            window_end_s <= sensor.ramp_end_s + 1e-12,
-            f"sampling ends at {window_end_s * us:.2f} us, the ramp at {sensor.ramp_end_s * us:.2f} us",
-        ),
-        ProfileCheck(
-            "band",
-            sensor.start_frequency_hz >= 76e9 - 1e6 and top_hz <= 81e9 and sweep_hz <= 4e9,
-            f"the ramp runs from {sensor.start_frequency_hz / 1e9:.3f} to {top_hz / 1e9:.3f} GHz; "
-            "76 to 81 GHz and at most 4 GHz are allowed",
-        ),
-        ProfileCheck(
-            "slope",
-            0.0 < sensor.slope_hz_per_s <= 100e12,
-            f"{sensor.slope_hz_per_s / 1e12:.4f} MHz/us; above 0 and at most 100",
-        ),
-        ProfileCheck(
-            "idle time",
-            2e-6 <= sensor.idle_time_s <= 5.24e-3,
-            f"{sensor.idle_time_s * us:.2f} us between ramps; 2 us to 5.24 ms",
-        ),
-    ]
-
-
-def _frame_checks(sensor: FmcwSensor) -> list[ProfileCheck]:
-    chirps = sensor.loops_per_frame * sensor.n_tx
-    busy_s = chirps * sensor.chirp_interval_s
-    duty = chirps * sensor.ramp_end_s / sensor.frame_period_s
-    return [
-        ProfileCheck(
-            "loops",
-            4 <= sensor.loops_per_frame <= 255 and sensor.loops_per_frame % 4 == 0,
-            f"{sensor.loops_per_frame} loops a frame; 4 to 255 in steps of 4",
-        ),
-        ProfileCheck(
-            "frame time",
-            busy_s < 0.99 * sensor.frame_period_s,
-            f"{chirps} chirps take {busy_s * 1e3:.2f} ms of a {sensor.frame_period_s * 1e3:g} ms frame; at most 99 %",
-        ),
-        ProfileCheck("duty cycle", duty <= 0.5, f"the transmitter is on {100 * duty:.1f} % of the time; at most 50 %"),
-        ProfileCheck(
-            "radar cube",
-            sensor.frame_bytes <= L3_BYTES,
-            f"a frame takes {sensor.frame_bytes} bytes of {L3_BYTES} in the L3 memory",
-        ),
-        ProfileCheck(
-            "link rate",
-            sensor.data_rate_bps < DEFAULT_LINK_BPS,
-            f"{sensor.data_rate_bps / 1e6:.1f} Mbit/s of raw samples; the DCA1000 sends "
-            f"{DEFAULT_LINK_BPS / 1e6:.0f} Mbit/s at its default packet delay",
-        ),
-    ]

@@ -15,10 +15,11 @@ from isactrack import ConfigError, Frame, IqOrder, RecordingError, Source
 from isactrack.drivers.awr1642.assembler import FrameAssembler
 from isactrack.drivers.awr1642.captures import CaptureFile, open_capture, parse_studio_log, udp_datagrams
 from isactrack.drivers.awr1642.dca1000 import encode_data_packet
-from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.awr1642.dialect import Dialect
+from isactrack.drivers.awr1642.profile import as_cfg, default_profile, parse_profile
 
 SMALL = (
-    default_profile()
+    as_cfg(default_profile(), Dialect.SDK3)
     .replace("profileCfg 0 77 3 6 56 0 0 8.015 1 128", "profileCfg 0 77 3 6 56 0 0 8.015 1 64")
     .replace("frameCfg 0 0 64", "frameCfg 0 0 4")
 )

@@ -12,12 +12,16 @@ import serial
 from serial.tools import list_ports
 
 from isactrack import DeviceError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
-from isactrack.drivers.awr1642.console import Console, find_consoles, reply_lines
-from isactrack.drivers.awr1642.profile import default_profile, profile_commands
+from isactrack.drivers.awr1642 import console as console_module
+from isactrack.drivers.awr1642.console import Console, reply_lines
+from isactrack.drivers.awr1642.dialect import Dialect
+from isactrack.drivers.awr1642.discovery import find_consoles
+from isactrack.drivers.awr1642.profile import as_cfg, default_profile, profile_commands
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.firmware import MmwDemoFirmware
 from isactrack.drivers.simulated.scene import make_scene
 
+DEFAULT = as_cfg(default_profile(), Dialect.SDK3)
 PROMPT = b"mmwDemo:/>"
 needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
 
@@ -63,7 +67,7 @@ def talk(firmware: MmwDemoFirmware, line: str) -> str:
 
 
 def configure(firmware: MmwDemoFirmware, text: str | None = None) -> None:
-    for command in profile_commands(text or default_profile()):
+    for command in profile_commands(text or DEFAULT):
         if command.name not in ("sensorStart", "sensorStop"):
             assert talk(firmware, command.text).endswith("Done\n\rmmwDemo:/>"), command
 
@@ -89,7 +93,7 @@ def test_the_firmware_speaks_as_the_demo_does(line: str, reply: str) -> None:
 
 def test_the_banner_names_platform_and_version() -> None:
     banner = MmwDemoFirmware().reset().decode()
-    assert re.search(r"\*{42}\r\nxWR16xx MMW Demo 0\d\.0\d\.0\d\.0\d\r\n\*{42}", banner)
+    assert re.search(r"\*{42}\n\rxWR16xx MMW Demo 0\d\.0\d\.0\d\.0\d\n\r\*{42}", banner)
     assert banner.endswith("mmwDemo:/>")
 
 
@@ -164,20 +168,23 @@ def test_a_running_sensor_takes_no_configuration() -> None:
     assert "Error: Invalid mode.\n\rError -1" in talk(firmware, "frameCfg 0 0 64 0 100 1 0")
 
 
-def test_what_is_fixed_until_the_next_reset_cannot_change() -> None:
+def test_a_start_with_other_values_of_what_is_fixed_until_the_next_reset_kills_the_firmware() -> None:
     firmware = MmwDemoFirmware()
+    two = DEFAULT.replace("channelCfg 15 1 0", "channelCfg 15 3 0")
     configure(firmware)
     talk(firmware, "sensorStart")
     talk(firmware, "sensorStop")
-    assert "Error -1" in talk(firmware, "channelCfg 15 3 0")
-    assert "Done" in talk(firmware, "channelCfg 15 1 0")
+    configure(firmware, two)
+    assert re.fullmatch(r"sensorStart\nMSS Exception: \S+, line \d+\.\n\r", talk(firmware, "sensorStart"))
+    assert talk(firmware, "version") == ""
     firmware.reset()
-    assert "Done" in talk(firmware, "channelCfg 15 3 0")
+    configure(firmware, two)
+    assert "Done" in talk(firmware, "sensorStart")
 
 
 def test_a_profile_that_the_radar_cannot_run_is_refused_at_the_start() -> None:
     firmware = MmwDemoFirmware()
-    configure(firmware, default_profile().replace("frameCfg 0 0 64 0 100", "frameCfg 0 0 64 0 5"))
+    configure(firmware, DEFAULT.replace("frameCfg 0 0 64 0 100", "frameCfg 0 0 64 0 5"))
     assert "Error: mmWave configuration failed" in talk(firmware, "sensorStart")
     assert "Sensor State: 1" in talk(firmware, "queryDemoStatus")
 
@@ -186,7 +193,7 @@ def test_the_firmware_hands_on_how_many_frames_are_wanted() -> None:
     counts: list[int | None] = []
     for frames in (0, 7):
         firmware = MmwDemoFirmware(lambda sensor, count: counts.append(count))
-        configure(firmware, default_profile().replace("frameCfg 0 0 64 0 100", f"frameCfg 0 0 64 {frames} 100"))
+        configure(firmware, DEFAULT.replace("frameCfg 0 0 64 0 100", f"frameCfg 0 0 64 {frames} 100"))
         assert "Done" in talk(firmware, "sensorStart")
     assert counts == [None, 7]
 
@@ -278,6 +285,7 @@ def test_a_half_reply_is_told_with_what_was_said(monkeypatch: pytest.MonkeyPatch
 def test_a_console_without_a_prompt_says_where_to_look(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[bytes], bytes], hint: str
 ) -> None:
+    monkeypatch.setattr(console_module, "_ATTEMPT_S", 0.2)
     console = connect(monkeypatch, FakePort(answer))
     with pytest.raises(DeviceTimeoutError, match="/dev/fake did not answer") as caught:
         console.synchronise(attempts=1)
@@ -353,7 +361,7 @@ def test_consoles_are_found_by_interface_never_by_number(monkeypatch: pytest.Mon
         ),
     ]  # fmt: skip
     monkeypatch.setattr(list_ports, "comports", lambda: ports)
-    assert [p.device for p in find_consoles()] == ["/dev/ttyACM1", "/dev/ttyACM2", "COM9", "/dev/ttyUSB1"]
+    assert sorted(find_consoles()) == ["/dev/ttyACM1", "/dev/ttyACM2", "/dev/ttyUSB1", "COM9"]
 
 
 # --- real wires ------------------------------------------------------------------------------------------------------
@@ -373,10 +381,10 @@ def test_the_conversation_is_the_same_on_a_real_wire(board: SimulatedBoard) -> N
         assert console.command("sensorStop") == ["Ignored: Sensor is already stopped"]
         with pytest.raises(ProtocolError, match="not recognized"):
             console.command("hello")
-        for command in profile_commands(default_profile()):
+        for command in profile_commands(DEFAULT):
             if command.name != "sensorStart":
                 console.command(command.text)
-        assert console.command("queryDemoStatus") == ["Sensor State: 1", "Data port baud rate: 921600"]
+        assert console.command("queryDemoStatus") == ["Sensor State: 0", "Data port baud rate: 921600"]
         assert console.command("sensorStart") == ["Debug: Init Calibration Status = 0x1ffe"]
         assert console.command("sensorStop") == []
     finally:
@@ -450,7 +458,7 @@ def test_a_wedged_port_times_out_on_write(wire: tuple[int, Console]) -> None:
     console._port.write_timeout = 0.3
     began = time.monotonic()
     with pytest.raises(DeviceTimeoutError, match="took no bytes") as caught:
-        console.command("x" * 300_000)
+        console._write(b"x" * 300_000)
     assert time.monotonic() - began < 2.0
     assert "unplug" in caught.value.hint
     os.close(master)

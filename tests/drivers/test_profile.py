@@ -9,24 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isactrack import ConfigError, IqOrder
+from isactrack.drivers.awr1642.dialect import ARGUMENT_COUNTS, Dialect
 from isactrack.drivers.awr1642.profile import (
-    ARGUMENT_COUNTS,
     FREQUENCY_LSB_HZ,
     SLOPE_LSB_HZ_PER_S,
     _register,
+    as_cfg,
     check_profile,
+    commands_for,
     default_profile,
+    dialects_of,
     frames_in_profile,
     parse_profile,
     profile_commands,
 )
 
+CFG = as_cfg(default_profile(), Dialect.SDK3)
 PROFILE_LINE = "profileCfg 0 77 3 6 56 0 0 8.015 1 128 5000 0 0 30"
 FRAME_LINE = "frameCfg 0 0 64 0 100 1 0"
 
 
 def with_line(old: str, new: str) -> str:
-    text = default_profile()
+    text = CFG
     assert text.count(old) == 1
     return text.replace(old, new)
 
@@ -53,7 +57,8 @@ def test_the_default_profile_is_table_1_as_the_device_runs_it() -> None:
     assert math.degrees(sensor.azimuth_max_rad) == pytest.approx(90.0)
     assert sensor.azimuth_resolution_rad == pytest.approx(2 / 4)
     assert frames_in_profile(default_profile()) is None
-    assert all(check.passed for check in check_profile(default_profile()))
+    checks = check_profile(default_profile(), receive_limit_bytes=212_992)
+    assert [check.name for check in checks if not check.passed] == []
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_the_elevated_transmitter_of_three_stands_between_the_others() -> None:
     ],
 )
 def test_the_model_is_the_one_given_or_that_of_the_comment(comment: str, given: str | None, model: str) -> None:
-    assert parse_profile(comment + default_profile(), model=given).model == model
+    assert parse_profile(comment + CFG, model=given).model == model
 
 
 def test_a_receiver_that_is_off_leaves_a_gap_in_the_array() -> None:
@@ -167,7 +172,7 @@ def test_a_profile_may_ask_for_some_frames() -> None:
         ("ADC window", "0 77 3 6 31 0 0 8.015 1 128 5000 0 0 30", "0 0 64 0 100 1 0"),
         ("samples", "0 77 3 6 56 0 0 8.015 1 66 5000 0 0 30", "0 0 64 0 100 1 0"),
         ("samples", "0 77 3 6 56 0 0 8.015 1 60 5000 0 0 30", "0 0 64 0 100 1 0"),
-        ("samples", "0 77 3 6 100 0 0 8.015 1 1028 12500 0 0 30", "0 0 16 0 100 1 0"),
+        ("samples", "0 77 20 6 100 0 0 8.015 1 1028 12500 0 0 30", "0 0 16 0 100 1 0"),
         ("sample rate", "0 77 3 6 56 0 0 8.015 1 64 1900 0 0 30", "0 0 64 0 100 1 0"),
         ("sample rate", "0 77 3 6 56 0 0 8.015 1 128 12600 0 0 30", "0 0 64 0 100 1 0"),
         ("band", "0 75 3 6 56 0 0 8.015 1 128 5000 0 0 30", "0 0 64 0 100 1 0"),
@@ -181,6 +186,7 @@ def test_a_profile_may_ask_for_some_frames() -> None:
         ("duty cycle", "0 77 3 6 56 0 0 8.015 1 128 5000 0 0 30", "0 0 64 0 7 1 0"),
         ("radar cube", "0 77 3 6 56 0 0 8.015 1 256 10000 0 0 30", "0 0 252 0 100 1 0"),
         ("link rate", "0 77 3 6 56 0 0 8.015 1 512 12500 0 0 30", "0 0 64 0 7.3 1 0"),
+        ("LVDS rate", "0 77 2 6 89 0 0 8.015 1 1024 12500 0 0 30", "0 0 24 0 100 1 0"),
     ],
 )
 def test_each_limit_is_named_when_it_alone_is_broken(name: str, profile: str, frame: str) -> None:
@@ -204,6 +210,85 @@ def test_a_third_transmitter_is_beyond_the_awr1642() -> None:
     assert [check.name for check in check_profile(text) if check.passed is False] == ["transmitters"]
 
 
+# --- SDKs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_of_another_sdk_is_named_with_the_sdk_that_it_is_for() -> None:
+    with pytest.raises(ConfigError) as caught:
+        commands_for(CFG, Dialect.SDK1)
+    number = line_of(CFG, "cfarCfg")
+    assert (
+        str(caught.value)
+        == f"the radar runs SDK 1; line {number} of the profile, cfarCfg with 9 arguments, is of SDK 3"
+    )
+    assert caught.value.hint == "use a profile for SDK 1, or a profile in TOML, which suits every SDK"
+    old = as_cfg(default_profile(), Dialect.SDK1)
+    with pytest.raises(
+        ConfigError, match="runs SDK 3; line 12 of the profile, cfarCfg with 8 arguments, is of SDK 1 and SDK 2"
+    ):
+        parse_profile(old, dialect=Dialect.SDK3)
+    without = "\n".join(line for line in old.splitlines() if not line.startswith("cfarCfg"))
+    with pytest.raises(ConfigError, match="line 12 of the profile, peakGrouping, is of SDK 1 and SDK 2"):
+        commands_for(without, Dialect.SDK3)
+    (check,) = check_profile(old, dialect=Dialect.SDK3)
+    assert (check.name, check.passed) == ("syntax", False)
+
+
+def test_a_line_of_another_device_is_of_no_sdk() -> None:
+    long = with_line("0.0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0", "0.0" + 12 * " 1 0")
+    assert dialects_of(profile_commands(long)) == ()
+    with pytest.raises(ConfigError, match="compRangeBiasAndRxChanPhase with 25 arguments, is of another device"):
+        commands_for(long, Dialect.SDK3)
+    with pytest.raises(ConfigError, match="limit of the AWR1642, SDK: no SDK's demo"):
+        parse_profile(long)
+    parse_profile(long, enforce_limits=False)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_cfg_suits_the_sdks_that_it_was_made_for(dialect: Dialect) -> None:
+    text = as_cfg(default_profile(), dialect)
+    expected = (Dialect.SDK3,) if dialect is Dialect.SDK3 else (Dialect.SDK1, Dialect.SDK2)
+    assert dialects_of(profile_commands(text)) == expected
+    assert commands_for(text, dialect) == profile_commands(text)
+    assert [command.text for command in commands_for(default_profile(), dialect)] == text.split("\n")[:-1]
+    (check,) = (check for check in check_profile(text) if check.name == "SDK")
+    assert all(one.label in check.detail for one in expected)
+
+
+def test_the_first_sdk_had_no_subframe_in_adcbufcfg() -> None:
+    old = as_cfg(default_profile(), Dialect.SDK1)
+    text = old.replace("adcbufCfg -1 0 0 1 1", "adcbufCfg 0 1 1 1")
+    assert dialects_of(profile_commands(text)) == (Dialect.SDK1,)
+    assert parse_profile(text).iq_order is IqOrder.QQII
+    with pytest.raises(ConfigError, match="argument 3 of adcbufCfg, '0', does not"):
+        parse_profile(text.replace("adcbufCfg 0 1 1 1", "adcbufCfg 0 1 0 1"))
+    assert "chirp threshold" in [
+        c.name for c in check_profile(text.replace("Cfg 0 1 1 1", "Cfg 0 1 1 2")) if not c.passed
+    ]
+
+
+def test_sdk_1_has_limits_of_its_own() -> None:
+    short = default_profile().replace("loops = 64", "loops = 12")
+    parse_profile(short)
+    parse_profile(short, dialect=Dialect.SDK2)
+    with pytest.raises(ConfigError, match="loops: 12 loops a frame; 16 to 255 in steps of 4 on SDK 1"):
+        parse_profile(short, dialect=Dialect.SDK1)
+
+
+def test_commands_made_of_toml_have_no_line() -> None:
+    assert {command.line for command in commands_for(default_profile(), Dialect.SDK2)} == {0}
+    assert commands_for(default_profile(), Dialect.SDK2)[0].place == "the profile"
+    assert profile_commands(CFG)[0].place == "line 1 of the profile"
+
+
+@pytest.mark.parametrize(
+    "line", ["advFrameCfg 1 0 0 1 0", "subFrameCfg 0 0 0 1 64 100 0 1 1 100", "contModeCfg 77 0 0 5000 0 0 30 0 64"]
+)
+def test_other_modes_than_frames_are_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match=rf"line \d+ of the profile: {line.split()[0]} is not for frame mode"):
+        parse_profile(with_line(FRAME_LINE, f"{FRAME_LINE}\n{line}"))
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +304,7 @@ def test_a_third_transmitter_is_beyond_the_awr1642() -> None:
         (PROFILE_LINE, PROFILE_LINE.replace("77", "1e20"), "argument 2 of profileCfg, '1e20', is beyond"),
         (PROFILE_LINE, PROFILE_LINE.replace("128", "128.5"), "argument 10 of profileCfg, '128.5', is not a whole"),
         (PROFILE_LINE, PROFILE_LINE.replace("128", "1_28"), "argument 10 of profileCfg, '1_28', is not a whole"),
-        (PROFILE_LINE, PROFILE_LINE.replace("128", "9" * 400), "argument 10 of profileCfg, '999"),
+        (PROFILE_LINE, PROFILE_LINE.replace("128", "9" * 150), "argument 10 of profileCfg, '999"),
         (FRAME_LINE, "frameCfg 0 0 64 -1 100 1 0", "argument 4 of frameCfg, '-1', is no count of frames"),
         (FRAME_LINE, "frameCfg 0 999999999 64 0 100 1 0", "argument 2 of frameCfg, '999999999', ends a chirp range"),
         (FRAME_LINE, "frameCfg 1 0 64 0 100 1 0", "argument 2 of frameCfg, '0', ends a chirp range"),
@@ -247,9 +332,7 @@ def test_a_third_transmitter_is_beyond_the_awr1642() -> None:
 )
 def test_an_error_names_the_line_and_the_argument(old: str, new: str, message: str) -> None:
     text = with_line(old, new)
-    number = next(
-        n for n, (a, b) in enumerate(zip(default_profile().splitlines(), text.splitlines(), strict=True), 1) if a != b
-    )
+    number = next(n for n, (a, b) in enumerate(zip(CFG.splitlines(), text.splitlines(), strict=True), 1) if a != b)
     with pytest.raises(ConfigError, match=f"line {number} of the profile.*{message}") as caught:
         parse_profile(text)
     assert caught.value.hint
@@ -270,7 +353,7 @@ def test_a_mistyped_command_gets_a_guess() -> None:
     "name", ["profileCfg", "frameCfg", "channelCfg", "adcCfg", "adcbufCfg", "dfeDataOutputMode", "lvdsStreamCfg"]
 )
 def test_a_line_that_is_missing_is_named(name: str) -> None:
-    text = "\n".join(line for line in default_profile().splitlines() if not line.startswith(f"{name} "))
+    text = "\n".join(line for line in CFG.splitlines() if not line.startswith(f"{name} "))
     with pytest.raises(ConfigError, match=f"the profile has no {name}"):
         parse_profile(text)
 
@@ -285,7 +368,7 @@ def test_a_line_that_is_missing_is_named(name: str) -> None:
     ],
 )
 def test_chirps_that_make_no_frame_are_refused(chirps: list[str], frame: str, message: str) -> None:
-    lines = [line for line in default_profile().splitlines() if not line.startswith("chirpCfg")]
+    lines = [line for line in CFG.splitlines() if not line.startswith("chirpCfg")]
     text = "\n".join([*lines, *(f"chirpCfg {chirp}" for chirp in chirps)])
     with pytest.raises(ConfigError, match=message):
         parse_profile(text.replace("frameCfg 0 0", f"frameCfg {frame}"))
@@ -314,6 +397,21 @@ def test_an_editors_byte_order_mark_is_no_part_of_the_first_command() -> None:
     assert profile_commands("\ufeffsensorStop\r\nflushCfg\r\n")[0].name == "sensorStop"
 
 
+@pytest.mark.parametrize("word", ["\u0663", "\u00e9", "\0", "1\x1b"])
+def test_what_the_radar_cannot_read_is_not_sent(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"argument 3 of guiMonitor, .* has characters other than ASCII"):
+        profile_commands(f"guiMonitor -1 1 {word} 0 0 0 0")
+
+
+@pytest.mark.parametrize(
+    "text", ["flushCfg\n" * 8000, "%" * 70_000, "guiMonitor " + "1" * 300, "a = " + "[" * 250, "x" * 10_000_000]
+)
+def test_a_text_that_is_too_large_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_profile(text)
+    assert check_profile(text)[-1].passed is False
+
+
 def test_commands_are_sent_in_one_form() -> None:
     (command,) = profile_commands("\t frameCfg  0\t0 64 0   100 1 0 \r\n")
     assert command.text == FRAME_LINE
@@ -327,9 +425,9 @@ words = st.sampled_from(
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_checking_a_profile_never_raises(data: st.DataObject) -> None:
-    lines = default_profile().splitlines()
+    lines = CFG.splitlines()
     for _ in range(data.draw(st.integers(1, 4))):
-        index = data.draw(st.integers(4, len(lines) - 1))
+        index = data.draw(st.integers(0, len(lines) - 1))
         parts = lines[index].split()
         match data.draw(st.sampled_from(["argument", "number", "drop", "delete", "name", "text", "double"])):
             case "argument" if len(parts) > 1:
@@ -341,7 +439,7 @@ def test_checking_a_profile_never_raises(data: st.DataObject) -> None:
             case "delete":
                 parts = []
             case "name":
-                parts[:1] = [data.draw(st.sampled_from(sorted(ARGUMENT_COUNTS)))]
+                parts[:1] = [data.draw(st.sampled_from(sorted(ARGUMENT_COUNTS[Dialect.SDK3])))]
             case "text":
                 parts = [data.draw(st.text(max_size=30))]
             case "double":

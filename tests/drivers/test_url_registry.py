@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from serial.tools import list_ports
 
 from isactrack import ConfigError, DeviceNotFoundError, IsacError, Source
-from isactrack.drivers.awr1642 import console
-from isactrack.drivers.awr1642 import device as awr1642
+from isactrack.drivers.awr1642 import options
 from isactrack.drivers.registry import list_devices, open_device, schemes
 from isactrack.drivers.url import DeviceUrl, parse_speed
 
@@ -61,7 +60,7 @@ def test_options_get_the_type_of_their_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes dup, fault, loss, pose, reorder, scene"),
+        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes burst, dup, fault, late"),
         ("sim://awr1642?seed=three", "seed=three", "seed=0"),
         ("sim://awr1642?seed=1.5", "is not a whole number", ""),
         ("sim://awr1642?seed=-1", "seed=-1", "from 0"),
@@ -80,7 +79,7 @@ def test_options_get_the_type_of_their_default() -> None:
         ("awr1642:///dev/x?config_port=0", "config_port=0", "1 to 65535"),
         ("awr1642:///dev/x?fpga=localhost", "fpga=localhost", "192.168"),
         ("awr1642:///dev/x?host=300.1.1.1", "host=300.1.1.1", "192.168"),
-        ("awr1642:///dev/x?baud=9600", "unknown option 'baud'", "config_port, data_port, fpga, fpga_port, host"),
+        ("awr1642:///dev/x?baud=9600", "unknown option 'baud'", "config_port, data, data_port, fpga, fpga_port, host"),
         ("file://run.h5?seed=1", "unknown option 'seed'", "file:// takes speed, start"),
     ],
 )
@@ -112,19 +111,15 @@ def test_a_port_that_is_not_there_is_not_found_and_nothing_is_simulated() -> Non
         assert caught.value.hint
 
 
-def boards(*names: str) -> list[console.SerialPort]:
-    return [console.SerialPort(name, "XDS110", f"R{index}") for index, name in enumerate(names)]
-
-
 def test_auto_takes_the_one_board_and_refuses_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(awr1642, "find_consoles", lambda: boards())
+    monkeypatch.setattr(options, "find_consoles", list)
     with pytest.raises(DeviceNotFoundError, match="no radar board") as caught:
         open_device("awr1642://auto")
     assert "sim://awr1642" in caught.value.hint
-    monkeypatch.setattr(awr1642, "find_consoles", lambda: boards("/dev/a", "/dev/b"))
+    monkeypatch.setattr(options, "find_consoles", lambda: ["/dev/a", "/dev/b"])
     with pytest.raises(DeviceNotFoundError, match="/dev/a, /dev/b"):
         open_device("awr1642://auto")
-    monkeypatch.setattr(awr1642, "find_consoles", lambda: boards("/dev/no-such-a"))
+    monkeypatch.setattr(options, "find_consoles", lambda: ["/dev/no-such-a"])
     with pytest.raises(DeviceNotFoundError, match="cannot open the serial port /dev/no-such-a"):
         open_device("awr1642://auto")
 
@@ -138,7 +133,7 @@ def test_the_simulated_radar_is_always_listed_and_the_connected_ones_before_it(m
     found = list_devices()
     assert [device.url for device in found] == ["awr1642:///dev/ttyACM3", "sim://awr1642"]
     assert [device.source for device in found] == [Source.HARDWARE, Source.SIMULATED]
-    assert "R42" in found[0].description
+    assert (found[0].console_port, found[0].data_port, found[0].serial_number) == ("/dev/ttyACM3", "", "R42")
 
 
 def test_a_driver_is_imported_only_when_its_scheme_is_used() -> None:
