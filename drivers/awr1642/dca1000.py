@@ -10,17 +10,20 @@ import contextlib
 import errno
 import ipaddress
 import logging
+import re
 import socket
 import struct
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final
 
-from isactrack.errors import DeviceNotFoundError, DeviceTimeoutError, ProtocolError
+from isactrack.drivers.awr1642.spy import WireLog
+from isactrack.errors import ConfigError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
 
 HEADER: Final = 0xA55A
 FOOTER: Final = 0xEEAA
@@ -30,6 +33,12 @@ DEFAULT_PACKET_BYTES: Final = 1470
 """Packet size that is configured; with it the FPGA sends 1456 bytes of data a packet."""
 DELAY_LSB_S: Final = 8e-9
 DEFAULT_DELAY_S: Final = 25e-6
+MIN_DELAY_S: Final = 5e-6
+MAX_DELAY_S: Final = 500e-6
+DEFAULT_MAC: Final = "12:34:56:78:90:12"
+"""Hardware address that every card is shipped with."""
+HELD_TAIL_S: Final = 2.0
+"""The card holds the last, partial packet back until so long after the last data."""
 _SO_RCVBUFFORCE: Final = 33
 """Linux: SO_RCVBUF beyond the system's limit, for whoever has CAP_NET_ADMIN; the socket module does not name it."""
 _SMALLEST_RECEIVE_BUFFER: Final = 1 << 16
@@ -37,6 +46,10 @@ _ENOUGH_RECEIVE_BUFFER: Final = 1 << 20
 """Receive buffer below which a moment's pause of the computer costs packets."""
 _PING_S: Final = 0.05
 _PINGS: Final = 60
+_EEPROM_S: Final = 10.0
+"""Wait for the card's answer to a write of its EEPROM."""
+_EEPROM_REPORT_S: Final = 0.5
+"""For so long after that answer the card may still report that the write failed."""
 _MOST_DATAGRAMS: Final = 4096
 """Datagrams that one wait on the control port looks at, so that a flood of foreign ones cannot hold it."""
 
@@ -93,6 +106,61 @@ NOTICES: Final = (
 def event_name(event: StatusFlag) -> str:
     """Return the names of the bits that are set."""
     return event.name or str(event.value)
+
+
+_EVENT_TEXTS: Final = {
+    StatusFlag.NO_LVDS_DATA: (
+        "for the set time no samples came from the radar",
+        "check that the radar runs, the 60-pin cable, and `lvdsStreamCfg -1 0 1 0` in the profile",
+    ),
+    StatusFlag.NO_HEADER: (
+        "the samples lack the headers that the multi-stream mode sorts them by",
+        "another program has set up the card: start the capture anew, which configures it for raw samples",
+    ),
+    StatusFlag.EEPROM_FAILURE: (
+        "the card could not read or write its EEPROM",
+        "power-cycle it and try again; switch SW2.6 makes it use the built-in addresses",
+    ),
+    StatusFlag.SD_CARD_DETECTED: ("an SD card was put in", "nothing: raw samples go over Ethernet"),
+    StatusFlag.SD_CARD_REMOVED: ("the SD card was taken out", "nothing: raw samples go over Ethernet"),
+    StatusFlag.SD_CARD_FULL: (
+        "the SD card is full",
+        "the card records to its SD card, not over Ethernet: start the capture anew, which configures it",
+    ),
+    StatusFlag.MODE_CONFIG_FAILURE: (
+        "the radar sends another kind of data than the card is configured for",
+        "use an AWR1642 or another device with 2 lanes, 16-bit samples and `lvdsStreamCfg -1 0 1 0`, and reset both",
+    ),
+    StatusFlag.DDR_FULL: (
+        "its memory is full: samples came faster than Ethernet takes them, and were dropped without being counted",
+        "fewer samples, loops or receivers, or a longer frame period; do not use frames from then on",
+    ),
+    StatusFlag.RECORD_COMPLETED: ("a record has ended and all of it was sent", "nothing: all is well"),
+    StatusFlag.LVDS_BUFFER_FULL: (
+        "its input buffer is full: samples came faster than its memory takes them, and were dropped uncounted",
+        "a lower sample rate or fewer receivers; do not use frames from then on",
+    ),
+    StatusFlag.PLAYBACK_COMPLETED: ("a playback has ended", "nothing: isactrack starts none"),
+    StatusFlag.PLAYBACK_OUT_OF_SEQUENCE: (
+        "packets of a playback came out of order",
+        "another program plays samples back through the card: close it",
+    ),
+}
+
+
+def describe_event(event: StatusFlag) -> tuple[str, str]:
+    """Return what a report of the card means and what to do about it, a sentence or more each.
+
+    Parameters
+    ----------
+    event
+        The bits that are set; unknown ones are named by their value.
+    """
+    texts = [_EVENT_TEXTS[flag] for flag in StatusFlag if event & flag]
+    unknown = int(event) & ~sum(StatusFlag)
+    if unknown or not texts:
+        texts.append((f"an unknown report, {unknown:#06x}", "look it up in the notes on the card's FPGA image"))
+    return "; ".join(meaning for meaning, _ in texts), "; ".join(advice for _, advice in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +234,66 @@ def packet_config(*, packet_bytes: int = DEFAULT_PACKET_BYTES, delay_s: float = 
         Bytes of a datagram's data including its header; the FPGA rounds the data down to a multiple of 16.
     delay_s
         Pause between packets, 5 to 500 us.
+
+    Raises
+    ------
+    ConfigError
+        If the pause is not in that range.
     """
+    if not MIN_DELAY_S * 0.999 <= delay_s <= MAX_DELAY_S * 1.001:
+        raise ConfigError(
+            f"the DCA1000 cannot pause {delay_s * 1e6:g} us between packets",
+            f"use {MIN_DELAY_S * 1e6:g} to {MAX_DELAY_S * 1e6:g} us",
+        )
     return struct.pack("<HHH", packet_bytes, round(delay_s / DELAY_LSB_S), 0)
+
+
+def eeprom_config(*, host_ip: str, fpga_ip: str, mac: str, config_port: int, data_port: int) -> bytes:
+    """Return the payload of CONFIG_EEPROM (18,): the addresses backwards, then the ports.
+
+    Parameters
+    ----------
+    host_ip, fpga_ip
+        IPv4 addresses of the computer and of the card, in one network of 256 addresses.
+    mac
+        Hardware address of the card, six pairs of hexadecimal digits.
+    config_port, data_port
+        UDP ports for control and for data.
+
+    Raises
+    ------
+    ConfigError
+        If with these addresses the card could not be reached again.
+    """
+    host, fpga = _station(host_ip, "host"), _station(fpga_ip, "card")
+    if host == fpga or host.packed[:3] != fpga.packed[:3]:
+        raise ConfigError(
+            f"the card at {fpga} could not talk to the host at {host}",
+            "give them different addresses of one network, e.g. 192.168.33.30 and 192.168.33.180",
+        )
+    octets = mac.replace("-", ":").split(":")
+    if len(octets) != 6 or any(re.fullmatch("[0-9A-Fa-f]{2}", octet) is None for octet in octets):
+        raise ConfigError(f"{mac!r} is no hardware address", f"write e.g. {DEFAULT_MAC}")
+    address = bytes(int(octet, 16) for octet in octets)
+    if address[0] & 1 or not any(address):
+        raise ConfigError(f"{mac} is no address of a single device", f"the first pair is even, as in {DEFAULT_MAC}")
+    if config_port == data_port or not all(0 < port < 65536 for port in (config_port, data_port)):
+        raise ConfigError(
+            f"the UDP ports {config_port} and {data_port} cannot be used", "use two different ones of 1 to 65535"
+        )
+    return host.packed[::-1] + fpga.packed[::-1] + address[::-1] + struct.pack("<HH", config_port, data_port)
+
+
+def _station(text: str, whose: str) -> ipaddress.IPv4Address:
+    """Return an address that a single station in a network of 256 addresses can have."""
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no IPv4 address", "write e.g. 192.168.33.30") from None
+    odd = address.is_multicast or address.is_loopback or address.is_unspecified or address.is_reserved
+    if odd or address.packed[3] in (0, 255) or address.packed[0] == 0:
+        raise ConfigError(f"the {whose} cannot have the address {address}", "use one such as 192.168.33.30")
+    return address
 
 
 def payload_bytes(packet_bytes: int) -> int:
@@ -187,7 +313,9 @@ def encode_data_packet(sequence: int, byte_count: int, payload: bytes) -> bytes:
 
 
 def decode_data_header(datagram: bytes | memoryview) -> tuple[int, int]:
-    """Return sequence number and byte count of a data packet of at least 10 bytes."""
+    """Return sequence number and byte count of a data packet; ProtocolError if it is shorter than its header."""
+    if len(datagram) < DATA_HEADER_BYTES:
+        raise ProtocolError(f"a data packet of {len(datagram)} bytes is shorter than its header")
     sequence, low, high = struct.unpack_from("<IIH", datagram)
     return sequence, high << 32 | low
 
@@ -276,14 +404,18 @@ class Dca1000:
         Where host and FPGA talk.
     timeout_s
         Wait for a reply; a request is sent up to three times.
+    wire_log
+        Where every message is noted; None for nowhere.
     """
 
-    def __init__(self, addresses: Addresses, *, timeout_s: float = 0.5) -> None:
+    def __init__(self, addresses: Addresses, *, timeout_s: float = 0.5, wire_log: WireLog | None = None) -> None:
         self._addresses = addresses
+        self._wire_log = wire_log
         self._timeout_s = timeout_s
         self._socket = bind_udp(addresses.host_ip, addresses.config_port)
         self._lock = threading.Lock()  # a reply must not be read by a thread that waits for something else
         self.events: deque[StatusFlag] = deque(maxlen=64)
+        self._completed = False  # whether the record that was started last has ended
 
     def close(self) -> None:
         """Release the port."""
@@ -339,19 +471,109 @@ class Dca1000:
                 "power-cycle the card; if it stays, its FPGA image may not match the command",
             )
 
-    def bring_up(self) -> str:
+    def ping(self, *, attempts: int = 3, timeout_s: float | None = None) -> None:
+        """Ask whether the FPGA is there; DeviceTimeoutError if it does not answer."""
+        self.request(Command.SYSTEM_CONNECT, attempts=attempts, timeout_s=timeout_s)
+
+    def version(self) -> str:
+        """Return the version of the FPGA image, see `fpga_version`."""
+        return fpga_version(self.request(Command.READ_FPGA_VERSION))
+
+    def reset(self) -> None:
+        """Reset the FPGA, which forgets its configuration, and wait until it answers again."""
+        self.command(Command.RESET_FPGA)
+        self.ping(attempts=_PINGS, timeout_s=_PING_S)
+
+    def reset_radar(self) -> None:
+        """Reset the radar through its NRST line: it boots anew, says so on its console, and forgets its profile."""
+        self.command(Command.RESET_AR_DEV)
+
+    def bring_up(self, *, delay_s: float = DEFAULT_DELAY_S) -> str:
         """Reset and configure the FPGA for raw capture; return its version.
 
         After CONFIG_FPGA_GEN the FPGA is deaf for a moment, so it is pinged until it answers.
+
+        Parameters
+        ----------
+        delay_s
+            Pause between packets, 5 to 500 us: the shorter, the higher the rate.
         """
+        packets = packet_config(delay_s=delay_s)
         self.command(Command.SYSTEM_CONNECT)
         self.command(Command.RESET_FPGA)
         self.command(Command.CONFIG_FPGA_GEN, fpga_config())
-        self.request(Command.SYSTEM_CONNECT, attempts=_PINGS, timeout_s=_PING_S)
-        self.command(Command.CONFIG_PACKET_DATA, packet_config())
-        version = fpga_version(self.request(Command.READ_FPGA_VERSION))
-        _log.info("the DCA1000 at %s is configured, FPGA %s", self._addresses.fpga_ip, version)
+        self.ping(attempts=_PINGS, timeout_s=_PING_S)
+        self.command(Command.CONFIG_PACKET_DATA, packets)
+        version = self.version()
+        _log.info(
+            "the DCA1000 at %s is configured, FPGA %s, %g us between packets",
+            self._addresses.fpga_ip,
+            version,
+            delay_s * 1e6,
+        )
         return version
+
+    def start_record(self) -> None:
+        """Start to send what the radar samples; sequence number and byte count start anew."""
+        self.command(Command.RECORD_START)
+        self._completed = False  # what came before the reply was the end of an earlier one
+
+    def stop_record(
+        self, *, timeout_s: float = HELD_TAIL_S + 0.5, is_quiet: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Stop sending, and wait until the card says that it has sent all; return whether it did.
+
+        A card that has already said so since `start_record`, because samples stopped coming for 2 s, says it no more.
+
+        Parameters
+        ----------
+        timeout_s
+            Longest wait. The last, partial packet comes at the latest 2 s after the last sample.
+        is_quiet
+            Tells that there is nothing to wait for, e.g. since no packet has come for longer than the held tail.
+
+        Raises
+        ------
+        DeviceTimeoutError, ProtocolError
+            If the card does not take the command.
+        """
+        self.command(Command.RECORD_STOP)
+        deadline = time.monotonic() + timeout_s
+        while not self._completed and not is_quiet():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0.0:
+                return False
+            with self._lock:
+                self._await(None, min(left_s, 0.05))
+        return self._completed
+
+    def write_eeprom(self, *, host_ip: str, fpga_ip: str, mac: str, config_port: int, data_port: int) -> None:
+        """Store other addresses in the card, which it uses from its next power-on.
+
+        Wrong ones make it unreachable, until switch SW2.6 selects the built-in addresses. It is sent once only.
+
+        Parameters
+        ----------
+        host_ip, fpga_ip, mac, config_port, data_port
+            See `eeprom_config`.
+
+        Raises
+        ------
+        ConfigError
+            If with these addresses the card could not be reached again.
+        ProtocolError
+            If the card says that it failed.
+        DeviceTimeoutError
+            If it does not answer: what it has stored is not known.
+        """
+        payload = eeprom_config(host_ip=host_ip, fpga_ip=fpga_ip, mac=mac, config_port=config_port, data_port=data_port)
+        self.poll_events()  # an earlier failure is not this one's
+        status = self.request(Command.CONFIG_EEPROM, payload, attempts=1, timeout_s=_EEPROM_S)
+        if status != 0 or self.await_event(StatusFlag.EEPROM_FAILURE, _EEPROM_REPORT_S):
+            raise ProtocolError(
+                "the DCA1000 could not write its EEPROM",
+                "what it has stored is not known: set switch SW2.6 to the built-in addresses, power-cycle, try again",
+            )
 
     def poll_events(self) -> list[StatusFlag]:
         """Take the status messages that have arrived since the last call."""
@@ -364,16 +586,19 @@ class Dca1000:
     def await_event(self, flag: StatusFlag, timeout_s: float) -> bool:
         """Wait until the FPGA reports `flag`; return whether it did."""
         deadline = time.monotonic() + timeout_s
-        while not any(event & flag for event in self.events):
-            left = deadline - time.monotonic()
-            if left <= 0.0:
-                return False
+        while True:
+            left_s = deadline - time.monotonic()
             with self._lock:
-                self._await(None, min(left, 0.05))
-        return True
+                if any(event & flag for event in self.events):
+                    return True
+                if left_s <= 0.0:
+                    return False
+                self._await(None, min(left_s, 0.05))
 
     def _send(self, datagram: bytes) -> None:
         a = self._addresses
+        if self._wire_log is not None:
+            self._wire_log.sent("card", datagram, _command_name(datagram))
         try:
             self._socket.sendto(datagram, (a.fpga_ip, a.fpga_port))
         except OSError as error:
@@ -395,6 +620,8 @@ class Dca1000:
                 continue  # Windows reports an ICMP "port unreachable" for an earlier send here
             if ip != self._addresses.fpga_ip:
                 continue
+            if self._wire_log is not None:
+                self._wire_log.received("card", datagram, _command_name(datagram))
             try:
                 response = Response.decode(datagram)
             except ProtocolError:
@@ -406,4 +633,11 @@ class Dca1000:
                 event = StatusFlag(response.status)
                 _log.debug("the card reports %s", event_name(event))
                 self.events.append(event)
+                self._completed |= bool(event & StatusFlag.RECORD_COMPLETED)
         return None
+
+
+def _command_name(datagram: bytes) -> str:
+    """Return the name of the command in a message of either direction, empty if it is none."""
+    code = int.from_bytes(datagram[2:4], "little")
+    return Command(code).name if code in Command.__members__.values() else ""

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypedDict
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isactrack import DeviceNotFoundError, DeviceTimeoutError, ProtocolError
+from isactrack import ConfigError, DeviceNotFoundError, DeviceTimeoutError, ProtocolError
+from isactrack.drivers.awr1642 import dca1000 as dca1000_module
 from isactrack.drivers.awr1642.captures import udp_datagrams
 from isactrack.drivers.awr1642.dca1000 import (
     _SO_RCVBUFFORCE,
@@ -25,7 +27,10 @@ from isactrack.drivers.awr1642.dca1000 import (
     _report_receive_buffer,
     bind_udp,
     decode_data_header,
+    describe_event,
+    eeprom_config,
     encode_data_packet,
+    event_name,
     fpga_config,
     fpga_version,
     packet_config,
@@ -36,15 +41,35 @@ from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga, record_completed
 from isactrack.drivers.simulated.scene import make_scene
 
+
+class EepromAddresses(TypedDict):
+    host_ip: str
+    fpga_ip: str
+    mac: str
+    config_port: int
+    data_port: int
+
+
+FACTORY: EepromAddresses = {
+    "host_ip": "192.168.33.30",
+    "fpga_ip": "192.168.33.180",
+    "mac": "12:34:56:78:90:12",
+    "config_port": 4096,
+    "data_port": 4098,
+}
+
 Serve = Callable[[socket.socket, bytes, tuple[str, int]], None]
 
 # --- golden bytes ----------------------------------------------------------------------------------------------------
 
 
 def payload_of(command: int) -> bytes:
-    return {Command.CONFIG_FPGA_GEN: fpga_config(), Command.CONFIG_PACKET_DATA: packet_config()}.get(
-        Command(command), bytes(18) if command == Command.CONFIG_EEPROM else b""
-    )
+    payloads = {
+        Command.CONFIG_FPGA_GEN: fpga_config(),
+        Command.CONFIG_PACKET_DATA: packet_config(),
+        Command.CONFIG_EEPROM: eeprom_config(**FACTORY),
+    }
+    return payloads.get(Command(command), b"")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +87,77 @@ def test_the_requests_of_the_bring_up_are_the_known_bytes() -> None:
     )
     assert fpga_config(lanes=4, bits=12, timer_s=0) == bytes.fromhex("01 01 01 02 01 00")
     assert payload_bytes(1470) == 1456
+
+
+def test_every_request_is_the_known_bytes() -> None:
+    for code, name in enumerate(
+        ["RESET_FPGA", "RESET_AR_DEV", "CONFIG_FPGA_GEN", "CONFIG_EEPROM", "RECORD_START", "RECORD_STOP",
+         "PLAYBACK_START", "PLAYBACK_STOP", "SYSTEM_CONNECT", "SYSTEM_ERROR", "CONFIG_PACKET_DATA",
+         "CONFIG_DATA_MODE_AR_DEV", "INIT_FPGA_PLAYBACK", "READ_FPGA_VERSION"], start=1,
+    ):  # fmt: skip
+        assert Request(Command[name]).encode() == bytes.fromhex(f"5a a5 {code:02x} 00 00 00 aa ee")
+    assert Request(Command.CONFIG_PACKET_DATA, packet_config()).encode() == bytes.fromhex(
+        "5a a5 0b 00 06 00 be 05 35 0c 00 00 aa ee"
+    )
+    assert Request(Command.CONFIG_EEPROM, eeprom_config(**FACTORY)).encode() == bytes.fromhex(
+        "5a a5 04 00 12 00 1e 21 a8 c0 b4 21 a8 c0 12 90 78 56 34 12 00 10 02 10 aa ee"
+    )
+
+
+@pytest.mark.parametrize("delay_us", [4.9, 501.0, 0.0, -1.0, float("nan")])
+def test_a_pause_that_the_card_does_not_know_is_refused(delay_us: float) -> None:
+    with pytest.raises(ConfigError, match="between packets") as caught:
+        packet_config(delay_s=delay_us * 1e-6)
+    assert "5 to 500 us" in caught.value.hint
+
+
+@given(st.integers(5, 500))
+def test_every_whole_pause_is_taken_in_steps_of_8_ns(delay_us: int) -> None:
+    assert packet_config(delay_s=delay_us * 1e-6)[2:4] == struct.pack("<H", 125 * delay_us)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"host_ip": "192.168.33"}, "no IPv4 address"),
+        ({"host_ip": "127.0.0.1"}, "host cannot have the address"),
+        ({"host_ip": "192.168.33.0"}, "host cannot have the address"),
+        ({"fpga_ip": "192.168.33.255"}, "card cannot have the address"),
+        ({"fpga_ip": "224.0.0.5"}, "card cannot have the address"),
+        ({"fpga_ip": "0.0.0.7"}, "card cannot have the address"),
+        ({"fpga_ip": "192.168.33.30"}, "could not talk to the host"),
+        ({"fpga_ip": "192.168.34.180"}, "could not talk to the host"),
+        ({"mac": "12:34:56:78:90"}, "no hardware address"),
+        ({"mac": "12:34:56:78:90:1g"}, "no hardware address"),
+        ({"mac": "+1:34:56:78:90:12"}, "no hardware address"),
+        ({"mac": "13:34:56:78:90:12"}, "single device"),
+        ({"mac": "00:00:00:00:00:00"}, "single device"),
+        ({"config_port": 4098}, "UDP ports"),
+        ({"data_port": 0}, "UDP ports"),
+        ({"data_port": 65536}, "UDP ports"),
+    ],
+)
+def test_addresses_that_would_lose_the_card_are_refused(change: dict[str, str | int], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        eeprom_config(**(dict[str, Any](FACTORY) | change))
+    assert caught.value.hint
+
+
+@given(st.integers(0, 0xFFFF))
+def test_every_report_is_described(status: int) -> None:
+    meaning, advice = describe_event(StatusFlag(status))
+    assert meaning
+    assert advice
+    known = [flag for flag in StatusFlag if status & flag]
+    assert meaning.count("; ") + 1 == len(known) + bool(status >> 12 or not status)
+
+
+def test_each_report_has_its_own_sentence() -> None:
+    texts = [describe_event(flag) for flag in StatusFlag]
+    assert len(set(texts)) == len(StatusFlag) == 12
+    assert "lvdsStreamCfg" in describe_event(StatusFlag.NO_LVDS_DATA)[1]
+    assert "0xf000" in describe_event(StatusFlag(0xF000))[0]
+    assert event_name(StatusFlag.DDR_FULL) == "DDR_FULL"
 
 
 def test_the_replies_of_a_real_card_parse(real_replies: list[bytes]) -> None:
@@ -190,6 +286,16 @@ def test_data_headers_survive_the_round_trip(sequence: int, byte_count: int, pay
     packet = encode_data_packet(sequence, byte_count, payload)
     assert decode_data_header(packet) == (sequence, byte_count)
     assert packet[10:] == payload
+
+
+@given(st.binary(max_size=30))
+def test_a_data_packet_has_a_header_or_is_a_protocol_error(datagram: bytes) -> None:
+    try:
+        sequence, byte_count = decode_data_header(datagram)
+    except ProtocolError:
+        assert len(datagram) < 10
+    else:
+        assert encode_data_packet(sequence, byte_count, datagram[10:]) == datagram
 
 
 garbage = st.binary(max_size=40) | st.builds(
@@ -380,6 +486,147 @@ def test_the_bring_up_pings_a_card_that_is_deaf_after_its_configuration(connect:
     client, _ = connect(serve)
     assert client.bring_up() == "2.8"
     assert [command.value for command in commands] == [0x09, 0x01, 0x03, 0x09, 0x09, 0x09, 0x0B, 0x0E]
+
+
+def test_the_bring_up_sets_the_pause_between_packets(connect: Connect) -> None:
+    fpga = Dca1000Fpga()
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        for reply in fpga.handle(request):
+            sock.sendto(reply, sender)
+
+    client, card = connect(serve)
+    client.bring_up(delay_s=5e-6)
+    assert bytes.fromhex("5a a5 0b 00 06 00 be 05 71 02 00 00 aa ee") in card.requests
+    asked = len(card.requests)
+    with pytest.raises(ConfigError):
+        client.bring_up(delay_s=1e-3)
+    assert len(card.requests) == asked  # nothing was sent of what could not be finished
+
+
+def answer_all(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+    sock.sendto(Response(Request.decode(request).command, 0).encode(), sender)
+
+
+def test_stopping_a_record_waits_until_the_card_has_sent_all(connect: Connect) -> None:
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        answer_all(sock, request, sender)
+        if Request.decode(request).command == Command.RECORD_STOP:
+            time.sleep(0.1)
+            sock.sendto(record_completed(), sender)
+
+    client, _ = connect(serve)
+    client.start_record()
+    assert client.stop_record(timeout_s=20.0)
+    assert client.poll_events() == [StatusFlag.RECORD_COMPLETED]
+
+
+def test_a_record_that_ended_by_itself_is_not_waited_for(connect: Connect) -> None:
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        answer_all(sock, request, sender)
+        if Request.decode(request).command == Command.RECORD_START:
+            sock.sendto(record_completed(), sender)
+
+    client, _ = connect(serve)
+    client.start_record()
+    assert client.await_event(StatusFlag.RECORD_COMPLETED, 20.0)
+    client.poll_events()  # whoever takes the report does not make the client forget it
+    assert client.stop_record(timeout_s=3600.0)
+
+
+def test_the_end_of_an_earlier_record_is_not_that_of_the_next(connect: Connect) -> None:
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        if Request.decode(request).command == Command.RECORD_START:
+            sock.sendto(record_completed(), sender)
+        answer_all(sock, request, sender)
+
+    client, _ = connect(serve)
+    client.start_record()
+    assert not client.stop_record(timeout_s=0.1)
+
+
+def test_stopping_a_record_ends_when_the_stream_is_quiet(connect: Connect) -> None:
+    client, card = connect(answer_all)
+    client.start_record()
+    asked: list[int] = []
+
+    def is_quiet() -> bool:
+        asked.append(len(card.requests))
+        return len(asked) == 3
+
+    assert not client.stop_record(timeout_s=3600.0, is_quiet=is_quiet)
+    assert asked == [2, 2, 2]  # the stop had been sent
+
+
+def test_the_radar_is_reset_through_the_card(connect: Connect) -> None:
+    client, card = connect(answer_all)
+    client.reset_radar()
+    client.reset()
+    client.ping()
+    assert [Request.decode(request).command for request in card.requests] == [0x02, 0x01, 0x09, 0x09]
+
+
+def test_other_addresses_are_written_to_the_emulated_card(connect: Connect) -> None:
+    fpga = Dca1000Fpga()
+
+    def serve(sock: socket.socket, request: bytes, sender: tuple[str, int]) -> None:
+        for reply in fpga.handle(request):
+            sock.sendto(reply, sender)
+
+    client, card = connect(serve)
+    client.write_eeprom(**(dict[str, Any](FACTORY) | {"fpga_ip": "192.168.33.181", "config_port": 5000}))
+    assert len(card.requests) == 1
+    assert card.requests[0][6:-2] == bytes.fromhex("1e 21 a8 c0 b5 21 a8 c0 12 90 78 56 34 12 88 13 02 10")
+    assert fpga.eeprom == Addresses(
+        host_ip="192.168.33.30", fpga_ip="192.168.33.181", fpga_port=5000, config_port=5000, data_port=4098
+    )
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [Response(Command.CONFIG_EEPROM, 1)],
+        [Response(Command.CONFIG_EEPROM, 0), Response(Command.SYSTEM_ERROR, StatusFlag.EEPROM_FAILURE)],
+    ],
+)
+def test_an_eeprom_that_was_not_written_is_an_error_with_the_way_back(
+    connect: Connect, replies: list[Response]
+) -> None:
+    client, _ = connect(reply_with(*(reply.encode() for reply in replies)))
+    with pytest.raises(ProtocolError, match="EEPROM") as caught:
+        client.write_eeprom(**FACTORY)
+    assert "SW2.6" in caught.value.hint
+
+
+def test_an_unanswered_write_of_the_eeprom_is_not_repeated(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dca1000_module, "_EEPROM_S", 0.1)
+    client, card = connect(reply_with())
+    with pytest.raises(DeviceTimeoutError, match="CONFIG_EEPROM"):
+        client.write_eeprom(**FACTORY)
+    assert len(card.requests) == 1
+
+
+@given(
+    st.lists(
+        st.binary(max_size=24)
+        | st.integers(0, 0xFFFF).map(lambda status: Response(Command.SYSTEM_ERROR, status).encode()),
+        max_size=20,
+    ),
+    st.integers(0, 7),
+    st.integers(0, 255),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_mutated_messages_before_the_reply_do_not_disturb_the_client(
+    connect: Connect, before: list[bytes], place: int, value: int
+) -> None:
+    reply = Response(Command.RECORD_START, 0).encode()
+    mutated = reply[:place] + bytes([value]) + reply[place + 1 :]
+    taken = value == reply[place] or place in (4, 5) or (place in (2, 3) and mutated == reply)
+    client, card = connect(reply_with(*(b for b in before if b[:4] != reply[:4]), mutated, reply))
+    status = client.request(Command.RECORD_START, timeout_s=20.0)
+    assert status == (Response.decode(mutated).status if taken else 0)
+    for thing in (client, card):
+        thing.close()
 
 
 # --- sockets ---------------------------------------------------------------------------------------------------------
