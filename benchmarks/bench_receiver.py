@@ -11,12 +11,20 @@ Receivers:
 
 recv_into
     A loop that calls `recv_into` and looks at nothing; no frames.
+recvmmsg
+    The least that a batched reader does: the driver's own call, and its pauses, in a process that looks at nothing.
 isactrack
-    From the socket to frames with their masks, which are dropped.
+    From the socket to frames with their masks, which are dropped. The column "reading" is the share of the process that
+    empties the socket, its start included; the rest is the thread that makes the frames, and the loop that takes them.
 isactrack+hdf5
     The same, and the frames into a recording.
 xwr
     `DCA1000EVM.stream` of xwr, with its C extension if it has one: from the socket to frames, which are dropped.
+
+``--with-viewer`` sends a simulated scene at one rate to a whole program instead: session, recording, pipeline with
+tracker, and the viewer, off screen, that paints at 30 Hz. Other runs hold the interpreter for 300 ms in each second, as
+a long call into an extension does, and collect garbage; with the receive buffer of an ordinary user; and with a thread
+in place of the process.
 """
 
 import argparse
@@ -30,12 +38,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 PAYLOAD = 1456
 RATES = (27_900, 60_600, 100_000)
+LIVE_RATE_HZ = 60_600
+SCENE_FRAMES = 64
 FRAME_SHAPE = (192, 1, 4, 256)  # loops, tx, rx, samples: 768 KiB, the most that the radar's memory holds
 FRAME_BYTES = 192 * 4 * 256 * 4
 BUFFER_BYTES = 64 << 20
@@ -53,6 +63,7 @@ class Run:
     sent_s: float
     received_bytes: int
     cpu_s: float
+    reading_cpu_s: float = 0.0
 
     @property
     def sent(self) -> int:
@@ -75,6 +86,11 @@ class Run:
         return 1e6 * self.cpu_s / max(self.sent - self.lost, 1)
 
     @property
+    def reading_us_per_packet(self) -> float:
+        """The part of it that a process of the receiver's own spends on emptying the socket, microseconds."""
+        return 1e6 * self.reading_cpu_s / max(self.sent - self.lost, 1)
+
+    @property
     def core_share(self) -> float:
         """CPU time of the receiver over the time of sending."""
         return self.cpu_s / self.sent_s
@@ -83,8 +99,10 @@ class Run:
 # --- in the sender's process -----------------------------------------------------------------------------------------
 
 
-def send(port: int, rate_hz: float, seconds: float) -> dict[str, float]:
-    """Send packets at a steady pace, and say how many went out and how long it took."""
+def send(port: int, rate_hz: float, seconds: float, content: Path | None = None) -> dict[str, float]:
+    """Send packets at a steady pace, over and over what the file holds, and say how many and how long it took."""
+    scene = b"" if content is None else content.read_bytes()
+    scene += scene[:PAYLOAD]
     size = int(rate_hz * seconds * PAYLOAD) // FRAME_BYTES * FRAME_BYTES
     packet = bytearray(10) + bytes(1 + k % 255 for k in range(PAYLOAD))
     pack, clock, step = struct.Struct("<IIH").pack_into, time.perf_counter, 1.0 / rate_hz
@@ -94,6 +112,9 @@ def send(port: int, rate_hz: float, seconds: float) -> dict[str, float]:
         began = clock()
         for number, position in enumerate(range(0, size, PAYLOAD)):
             pack(packet, 0, number + 1 & 0xFFFFFFFF, position & 0xFFFFFFFF, position >> 32)
+            if scene:
+                at = position % (len(scene) - PAYLOAD)
+                packet[10:] = scene[at : at + PAYLOAD]
             due = began + number * step
             while clock() < due:
                 pass
@@ -110,9 +131,9 @@ def ready() -> float:
     return cpu_s()
 
 
-def cpu_s() -> float:
-    """Return user and system time of this process, seconds."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+def cpu_s(who: int = resource.RUSAGE_SELF) -> float:
+    """Return user and system time of this process, or of its children that have ended, seconds."""
+    usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
 
 
@@ -173,7 +194,39 @@ def receive_ours(port: int, folder: Path, *, record: bool = False) -> dict[str, 
         writer.close()
     stats = receiver.stats
     received = (stats.frames + stats.missing_frames) * FRAME_BYTES - stats.lost_bytes
-    return {"received_bytes": received, "cpu_s": cpu_s() - began}
+    reading_s = cpu_s(resource.RUSAGE_CHILDREN)
+    return {"received_bytes": received, "cpu_s": cpu_s() - began + reading_s, "reading_cpu_s": reading_s}
+
+
+def receive_batches(port: int, _: Path) -> dict[str, Any]:
+    """Take datagrams in batches as the driver's reading process does, and count their bytes."""
+    from isactrack.drivers.awr1642.receiver import MmsgReader, coalescing_pause_s
+
+    total, last_s = 0, time.monotonic()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        enlarge(sock)
+        sock.bind((HOST, port))
+        reader, pause_s = MmsgReader(sock), coalescing_pause_s(sock)
+        began = ready()
+        while total == 0 or time.monotonic() - last_s < SILENCE_S:
+            if count := reader.read():
+                total += int(reader.lengths[:count].sum()) - 10 * count
+                last_s = time.monotonic()
+                time.sleep(pause_s)
+    return {"received_bytes": total, "cpu_s": cpu_s() - began}
+
+
+def receive_live(port: int, folder: Path, case: str) -> dict[str, Any]:
+    """Run a whole program on what comes."""
+    import live_session
+
+    from isactrack.drivers.awr1642.dca1000 import Addresses
+
+    addresses = Addresses(host_ip=HOST, fpga_ip=CARD, data_port=port)
+    sensor = live_session.bench_sensor(FRAME_SHAPE)
+    return live_session.run_live(
+        live_session.Case(**json.loads(case)), addresses, sensor, folder / "bench.h5", ready, SILENCE_S
+    )
 
 
 def receive_recording(port: int, folder: Path) -> dict[str, Any]:
@@ -200,6 +253,7 @@ def receive_xwr(port: int, _: Path) -> dict[str, Any]:
 
 RECEIVERS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
     "recv_into": receive_plain,
+    "recvmmsg": receive_batches,
     "isactrack": receive_ours,
     "isactrack+hdf5": receive_recording,
     "xwr": receive_xwr,
@@ -209,21 +263,51 @@ RECEIVERS: dict[str, Callable[[int, Path], dict[str, Any]]] = {
 # --- in the parent process -------------------------------------------------------------------------------------------
 
 
-def measure(receiver: str, python: str, rate_hz: float, seconds: float, folder: Path) -> Run:
-    """Run one receiver and a sender for it."""
+def run_pair(
+    receiver: list[str], sender: list[str], python: str, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a receiver and then a sender for it; return what they say."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind((HOST, 0))
         port = str(free.getsockname()[1])
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = [python, __file__, "--receiver", receiver, "--port", port, "--folder", scratch]
+        command = [python, __file__, *receiver, "--port", port, "--folder", scratch]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
-                raise SystemExit(f"the receiver {receiver} does not start")
-            command = [sys.executable, __file__, "--send", str(rate_hz), "--port", port, "--seconds", str(seconds)]
+                raise SystemExit(f"the receiver {' '.join(receiver)} does not start")
+            command = [sys.executable, __file__, *sender, "--port", port]
             sent = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-            received = json.loads(process.stdout.read())
+            return sent, json.loads(process.stdout.read())
+
+
+def measure(receiver: str, python: str, rate_hz: float, seconds: float, folder: Path) -> Run:
+    """Run one receiver and a sender for it."""
+    sender = ["--send", str(rate_hz), "--seconds", str(seconds)]
+    sent, received = run_pair(["--receiver", receiver], sender, python, folder)
     return Run(receiver=receiver, **sent, **received)
+
+
+def measure_live(rate_hz: float, seconds: float, folder: Path) -> None:
+    """Run whole programs, and print what they lost."""
+    import live_session
+
+    head = ("program", "packets/s", "sent", "lost", "overruns", "recorded", "tracked", "paints/s", "pictures/s")
+    print("{:42} {:>10} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9} {:>10}".format(*head))
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        scene = Path(scratch) / "scene.bin"
+        live_session.write_scene(scene, live_session.bench_sensor(FRAME_SHAPE), SCENE_FRAMES)
+        sender = ["--send", str(rate_hz), "--seconds", str(seconds), "--content", str(scene)]
+        for case in live_session.CASES:
+            sent, got = run_pair(["--live", json.dumps(asdict(case))], sender, sys.executable, folder)
+            packets, seconds_live = -(-sent["sent_bytes"] // PAYLOAD), sent["sent_s"]
+            lost = -(-(sent["sent_bytes"] - got["received_bytes"]) // PAYLOAD)
+            print(
+                f"{case.name:42} {packets / seconds_live:10.0f} {packets:9} {lost:8} {got['overruns']:9} "
+                f"{got['recorded']:9} {got['recorded'] - got['skipped']:9} {got['paints'] / got['elapsed_s']:9.1f} "
+                f"{got['pictures'] / got['elapsed_s']:10.1f}",
+                flush=True,
+            )
 
 
 def print_table(runs: list[Run]) -> None:
@@ -236,7 +320,7 @@ def print_table(runs: list[Run]) -> None:
         ]
         print(
             f"{run.receiver:15} {run.rate_hz:10.0f} {run.sent:10} {run.lost:8} {run.us_per_packet:10.2f} "
-            f"{100 * run.core_share:8.1f} % {' '.join(ratios)}",
+            f"{run.reading_us_per_packet:10.2f} {100 * run.core_share:8.1f} % {' '.join(ratios)}",
             flush=True,
         )
 
@@ -249,19 +333,32 @@ def main() -> None:
     parser.add_argument("--receivers", nargs="+", choices=RECEIVERS, default=list(RECEIVERS))
     parser.add_argument("--xwr-python", help="interpreter that has xwr; without it xwr is left out")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the recordings go")
+    parser.add_argument(
+        "--with-viewer",
+        action="store_true",
+        help="measure a whole program, at 60,600 packets/s or the first of the rates",
+    )
+    parser.add_argument("--live", help=argparse.SUPPRESS)
+    parser.add_argument("--content", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--receiver", choices=RECEIVERS, help=argparse.SUPPRESS)
     parser.add_argument("--send", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.send is not None:
-        print(json.dumps(send(args.port, args.send, args.seconds)))
+        print(json.dumps(send(args.port, args.send, args.seconds, args.content)))
+        return
+    if args.live is not None:
+        print(json.dumps(receive_live(args.port, args.folder, args.live)))
         return
     if args.receiver is not None:
         print(json.dumps(RECEIVERS[args.receiver](args.port, args.folder)))
         return
+    if args.with_viewer:
+        measure_live(args.rates[0] if args.rates != RATES else LIVE_RATE_HZ, args.seconds, args.folder)
+        return
     pythons = dict.fromkeys(args.receivers, sys.executable) | {"xwr": args.xwr_python}
-    head = ("receiver", "packets/s", "sent", "lost", "us/packet", "of a core", "to recv_into", "to xwr")
-    print("{:15} {:>10} {:>10} {:>8} {:>10} {:>10} {:>12} {:>12}".format(*head))
+    head = ("receiver", "packets/s", "sent", "lost", "us/packet", "reading", "of a core", "to recv_into", "to xwr")
+    print("{:15} {:>10} {:>10} {:>8} {:>10} {:>10} {:>10} {:>12} {:>12}".format(*head))
     for rate_hz in args.rates:
         print_table(
             [

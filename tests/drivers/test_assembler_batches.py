@@ -1,6 +1,6 @@
 """A batch of packets gives what its packets give one after the other."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -30,7 +30,8 @@ def batches(draw: st.DrawFn) -> tuple[int, list[Batch]]:
     frame_bytes = 8 * draw(st.integers(1, 80) | st.sampled_from([182, 364, 1024, 4096]))
     payload = draw(st.sampled_from([8, 48, 56, 128, 1456]))
     data = np.random.default_rng(draw(st.integers(0, 9))).integers(1, 256, 300 * payload, dtype=np.uint8).tobytes()
-    data = data[: 8 * draw(st.integers(1, len(data) // 8))]
+    most = min(len(data), 300 * frame_bytes)  # each frame is compared, and the smallest would be 50 000
+    data = data[: 8 * draw(st.integers(1, most // 8))]
     places = [(float(start), start) for start in range(0, len(data), payload)]
     faults = st.tuples(st.integers(0, len(places) - 1), st.sampled_from(["lose", "double", "delay", "hole", "flip"]))
     for index, fault in draw(st.lists(faults, max_size=6)):
@@ -76,12 +77,18 @@ def check_batches(
     one, other = (
         FrameAssembler(frame_bytes, 0.1, late_frames=late_frames, begins_anywhere=begins_anywhere) for _ in range(2)
     )
-    for when, batch in enumerate(stream):
-        alone = [frame for datagram in batch for frame in one.push(datagram, when, 7 * when)]
+    for turn, batch in enumerate(stream):
+        when = 1000 * (turn + 1)
+        ages = np.arange(len(batch))[::-1] if turn % 2 else np.zeros(len(batch), np.int64)
+        alone = [
+            frame
+            for datagram, age in zip(batch, ages.tolist(), strict=True)
+            for frame in one.push(datagram, when - age, 7 * when - age)
+        ]
         datagrams, lengths = rows(batch)
-        together = other.push_batch(datagrams, lengths, when, 7 * when)
+        together = other.push_batch(datagrams, lengths, when, 7 * when, ages.tolist().__getitem__ if turn % 2 else None)
         datagrams[:] = 0  # the frames must not share the receiver's memory
-        if when == flush_at:
+        if turn == flush_at:
             alone, together = alone + one.flush(), together + other.flush()
         check_same(alone, together)
         assert one.position == other.position
@@ -120,3 +127,77 @@ def test_an_undisturbed_stream_is_copied_without_a_call_a_packet(monkeypatch: py
 
 def test_an_empty_batch_gives_nothing() -> None:
     assert FrameAssembler(64, 0.1).push_batch(*rows([]), 0, 0) == []
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network does to packets: shares that get lost, double, change places, or come some packets late."""
+
+    loss: float
+    duplication: float
+    reordering: float
+    lateness: float
+    late_by: int
+
+
+shares = st.sampled_from([0.0, 0.0, 0.01, 0.1, 0.5])
+networks = st.builds(Network, shares, shares, shares, shares, st.sampled_from([2, 30, 500]))
+
+
+def deliver(network: Network, n_packets: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which packet comes at each turn."""
+    due = np.arange(n_packets, dtype=np.float64)
+    due += 1.5 * (rng.random(n_packets) < network.reordering)
+    due += network.late_by * (rng.random(n_packets) < network.lateness)
+    came = np.flatnonzero(rng.random(n_packets) >= network.loss)
+    twice = came[rng.random(came.size) < network.duplication]
+    order = np.concatenate([due[came], due[twice] + rng.integers(0, 40, twice.size)])
+    return np.concatenate([came, twice])[np.argsort(order, kind="stable")]
+
+
+def check_network(network: Network, groups_per_frame: int, payload: int, seed: int, batch_size: int) -> None:
+    rng = np.random.default_rng(seed)
+    frame_bytes = 8 * groups_per_frame
+    n_packets = min(int(rng.integers(1, 1500)), 1 + 300 * frame_bytes // payload)
+    data = rng.integers(1, 256, n_packets * payload, dtype=np.uint8)
+    order = deliver(network, n_packets, rng)
+    assembler = FrameAssembler(frame_bytes, 0.1)
+    frames: list[Frame] = []
+    for first in range(0, order.size, batch_size):
+        numbers = order[first : first + batch_size].tolist()
+        batch = [
+            encode_data_packet(k + 1, k * payload, data[k * payload : (k + 1) * payload].tobytes()) for k in numbers
+        ]
+        frames += assembler.push_batch(*rows(batch), 0, 0)
+    frames += assembler.flush()
+    stats = assembler.stats
+    assert stats.packets + stats.rejected_packets == order.size
+    padded = np.pad(data, (0, -data.size % frame_bytes)).reshape(-1, groups_per_frame, 8)
+    came = np.pad(np.repeat(np.isin(np.arange(n_packets), order), payload // 8), (0, -data.size % frame_bytes // 8))
+    valid_bytes = 0
+    for frame in frames:
+        got = frame.samples.astype("<i2").view(np.uint8).reshape(-1, 8)
+        assert np.array_equal(got[frame.valid], padded[frame.counter][frame.valid])
+        assert not got[~frame.valid].any()
+        assert not (frame.valid & ~came.reshape(-1, groups_per_frame)[frame.counter]).any()
+        valid_bytes += 8 * int(frame.valid.sum())
+    assert stats.lost_bytes == (stats.frames + stats.missing_frames) * frame_bytes - valid_bytes
+    if network.loss == network.lateness == 0.0 and 2 * frame_bytes >= 4 * payload:
+        assert valid_bytes == data.size  # doubles and neighbours that change places cost nothing
+
+
+@settings(max_examples=80, deadline=None)
+@given(networks, st.integers(1, 700), st.sampled_from([8, 48, 728, 1456]), st.integers(0, 99), st.integers(1, 300))
+def test_whatever_the_network_does_every_byte_is_right_or_marked(
+    network: Network, groups_per_frame: int, payload: int, seed: int, batch_size: int
+) -> None:
+    check_network(network, groups_per_frame, payload, seed, batch_size)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@given(networks, st.integers(1, 5000), st.sampled_from([8, 48, 728, 1456]), st.integers(0, 9999), st.integers(1, 1024))
+def test_whatever_the_network_does_every_byte_is_right_or_marked_at_length(
+    network: Network, groups_per_frame: int, payload: int, seed: int, batch_size: int
+) -> None:
+    check_network(network, groups_per_frame, payload, seed, batch_size)

@@ -1,0 +1,178 @@
+"""A whole program for `bench_receiver.py --with-viewer`: session, recording, pipeline and viewer on one stream."""
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.session import Session
+from isactrack.drivers.awr1642 import receiver as receiver_module
+from isactrack.drivers.awr1642.dca1000 import Addresses
+from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.awr1642.receiver import Receiver, ThreadSource
+from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
+from isactrack.drivers.simulated.scene import make_scene
+from isactrack.drivers.simulated.synthesis import Synthesiser
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import Frame
+from isactrack.recordings import RecordingHeader, RecordingWriter
+from isactrack.source import Source
+
+PAINT_MS = 33
+STALL_EVERY_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is tried: who reads the socket, the buffer that is asked for, and how long the interpreter is held."""
+
+    form: str
+    buffer_bytes: int
+    stall_ms: int
+
+    @property
+    def name(self) -> str:
+        """For the table."""
+        stall = f", held {self.stall_ms} ms each s" if self.stall_ms else ""
+        return f"{self.form}, {self.buffer_bytes >> 10} KiB{stall}"
+
+
+CASES = (
+    Case("process", 64 << 20, 0),
+    Case("process", 64 << 20, 300),
+    Case("process", 104 << 10, 300),  # the kernel takes it twice: the 208 KiB of an ordinary user
+    Case("thread", 64 << 20, 300),
+    Case("thread", 104 << 10, 300),
+)
+
+
+def bench_sensor(shape: tuple[int, int, int, int]) -> FmcwSensor:
+    """Return the default sensor with frames of another shape."""
+    return replace(parse_profile(default_profile()), loops_per_frame=shape[0], samples_per_chirp=shape[3])
+
+
+def write_scene(path: Path, sensor: FmcwSensor, frames: int) -> None:
+    """Write frames of two people who cross, as the card would send them."""
+    synthesiser = Synthesiser(sensor, make_scene("crossing"))
+    with path.open("wb") as file:
+        for index in range(frames):
+            file.write(synthesiser.frame(index).astype("<i2").tobytes())
+
+
+class BenchDevice(Device):
+    """The driver's receiver as a device: what the benchmark's sender sends, until it is silent."""
+
+    def __init__(self, addresses: Addresses, sensor: FmcwSensor, ready: Callable[[], object], silence_s: float) -> None:
+        super().__init__()
+        self._addresses, self._bench_sensor, self._ready, self._silence_s = addresses, sensor, ready, silence_s
+        self.receiver: Receiver | None = None
+
+    @property
+    def info(self) -> DeviceInfo:
+        """See `Device.info`."""
+        return DeviceInfo(url="bench", model="AWR1642", source=Source.SIMULATED, origin=Source.SIMULATED)
+
+    @property
+    def stats(self) -> DeviceStats:
+        """See `Device.stats`."""
+        return replace(self.receiver.stats) if self.receiver else DeviceStats()
+
+    def _configure(self, profile: str | None) -> FmcwSensor:
+        return self._bench_sensor
+
+    def _start(self) -> None:
+        self.receiver = Receiver(self._addresses, self._bench_sensor)
+        self._ready()
+
+    def _read(self, timeout_s: float | None) -> Frame | None:
+        receiver = self.receiver
+        assert receiver is not None
+        while (frame := receiver.take(0.1)) is None and not receiver.ended:
+            if receiver.position > 0 and time.monotonic() - receiver.heard_s > self._silence_s:
+                receiver.close()
+        return frame
+
+    def _stop(self) -> None:
+        if self.receiver is not None:
+            self.receiver.close()
+
+    def _close(self) -> None:
+        self._stop()
+
+
+def run_live(
+    case: Case, addresses: Addresses, sensor: FmcwSensor, recording: Path, ready: Callable[[], float], silence_s: float
+) -> dict[str, Any]:
+    """Record, track and paint what comes, and return what became of it."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer, qInstallMessageHandler
+    from PySide6.QtWidgets import QApplication, QGraphicsView
+
+    from isactrack.gui.models.feed import Opening, SessionFeed
+    from isactrack.gui.models.theme import DARK
+    from isactrack.gui.qt.main_window import MainWindow
+    from isactrack.gui.qt.style import apply_theme
+
+    class PaintCounter(QObject):
+        count = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+            self.count += event.type() is QEvent.Type.Paint
+            return super().eventFilter(watched, event)
+
+    if case.form == "thread":
+        receiver_module.open_source = ThreadSource
+    receiver_module.RECEIVE_BUFFER_BYTES = case.buffer_bytes  # type: ignore[misc]
+    qInstallMessageHandler(lambda *_: None)  # the platform without a screen says what it cannot do
+    app = QApplication(["bench"])
+    apply_theme(app, DARK)
+    device = BenchDevice(addresses, sensor, ready, silence_s)
+    device.configure()
+    header = RecordingHeader(
+        sensor=sensor, source=Source.SIMULATED, origin=Source.SIMULATED, device_url="bench", device_model="AWR1642"
+    )
+    writer = RecordingWriter(recording, header)
+    session = Session(device, recorder=writer, pipeline=Pipeline(sensor))
+    window = MainWindow(Opening(lambda: SessionFeed(session), "bench"), DARK)
+    window.resize(1280, 800)
+    views = window.findChildren(QGraphicsView)
+    counter = PaintCounter()
+    views[0].viewport().installEventFilter(counter)
+    loop = QEventLoop()
+    pictures: set[int] = set()
+
+    def paint() -> None:
+        for view in views:
+            view.viewport().update()
+        if window.timeline.current is not None:
+            pictures.add(window.timeline.current.frame_counter)
+        if window.health is not None and not window.health.running and window.health.frames:
+            loop.quit()
+
+    def stall() -> None:
+        gc.collect()
+        ctypes.PyDLL(None).usleep(1000 * case.stall_ms)  # keeps the lock, as a long call into an extension does
+
+    for interval_ms, work in ((PAINT_MS, paint), *([(STALL_EVERY_MS, stall)] if case.stall_ms else [])):
+        timer = QTimer(window)
+        timer.timeout.connect(work)
+        timer.start(interval_ms)
+    window._opening.start()  # noqa: SLF001 - what run_viewer does, which this cannot use: it must count the paints
+    window.show()
+    loop.exec()
+    health, stats = session.health(), device.stats
+    window.close()
+    return {
+        "received_bytes": (stats.frames + stats.missing_frames) * sensor.frame_bytes - stats.lost_bytes,
+        "overruns": stats.overruns,
+        "recorded": writer.frames_written,
+        "skipped": health.pipeline_skipped,
+        "elapsed_s": health.elapsed_s,
+        "paints": counter.count,
+        "pictures": len(pictures),
+    }
