@@ -1,9 +1,14 @@
 """The DCA1000's FPGA: requests to replies and samples to packets, as bytes in and bytes out."""
 
+import ipaddress
 import struct
+from typing import Final
 
 from isactrack.drivers.awr1642.dca1000 import (
+    DEFAULT_DELAY_S,
     DEFAULT_PACKET_BYTES,
+    DELAY_LSB_S,
+    Addresses,
     Command,
     Request,
     Response,
@@ -19,18 +24,34 @@ FPGA_VERSION = 0x0402
 _SUCCESS, _FAILURE = 0, 1
 _CONFIG_VALUES = ((1, 2), (1, 2), (1, 2), (1, 2), (1, 2, 3))
 """What the bytes of CONFIG_FPGA_GEN may be, but the last, which may be anything."""
+_WIRE_S: Final = 11.728e-6
+"""Time that a full packet takes on the wire: 1466 bytes at 1 Gbit/s."""
 
 
 class Dca1000Fpga:
-    """State of the card between power-on and power-off."""
+    """State of the card between power-on and power-off.
+
+    Attributes
+    ----------
+    recording
+        Whether samples are sent.
+    eeprom
+        Addresses that were written to the EEPROM, which the card uses from the next power-on; None as shipped.
+    """
 
     def __init__(self) -> None:
+        self.eeprom: Addresses | None = None
+        self.power_up()
+
+    def power_up(self) -> None:
+        """Forget everything but the EEPROM."""
         self._reset()
 
     def _reset(self) -> None:
         self.recording = False
         self._streams = False  # whether it is configured to send raw samples of this radar to the host
         self._payload_bytes = payload_bytes(DEFAULT_PACKET_BYTES)
+        self._delay_s = DEFAULT_DELAY_S
         self._restart_stream()
 
     def _restart_stream(self) -> None:
@@ -42,6 +63,16 @@ class Dca1000Fpga:
     def holds_tail(self) -> bool:
         """Whether a partial packet waits for more samples."""
         return bool(self._held)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of data in a full packet."""
+        return self._payload_bytes
+
+    @property
+    def packet_s(self) -> float:
+        """Time from one packet to the next when there is enough to send, seconds."""
+        return _WIRE_S + self._delay_s
 
     def handle(self, datagram: bytes) -> list[bytes]:
         """Take a datagram of the control port and return the replies; malformed ones get none."""
@@ -64,6 +95,8 @@ class Dca1000Fpga:
             self.recording = False
         elif command is Command.READ_FPGA_VERSION:
             status = FPGA_VERSION
+        elif command is Command.CONFIG_EEPROM and not self._write_eeprom(request.payload):
+            return [Response(command, _FAILURE).encode(), status_report(StatusFlag.EEPROM_FAILURE)]
         return [Response(command, status).encode()]
 
     def _configure(self, payload: bytes) -> int:
@@ -78,8 +111,22 @@ class Dca1000Fpga:
     def _configure_packets(self, payload: bytes) -> None:
         # Four bytes is what some programs send; the card then keeps its packet size.
         if len(payload) == 6:
-            (packet_bytes, _, _) = struct.unpack("<HHH", payload)
+            (packet_bytes, delay, _) = struct.unpack("<HHH", payload)
             self._payload_bytes = max(16, min(payload_bytes(packet_bytes), payload_bytes(DEFAULT_PACKET_BYTES)))
+            self._delay_s = delay * DELAY_LSB_S
+
+    def _write_eeprom(self, payload: bytes) -> bool:
+        """Store addresses (IPs and MAC reversed, two ports); False if they cannot be any."""
+        if len(payload) != 18:
+            return False
+        host, fpga = (ipaddress.IPv4Address(payload[first : first + 4][::-1]) for first in (0, 4))
+        config_port, data_port = struct.unpack_from("<HH", payload, 14)
+        if host.is_unspecified or fpga.is_unspecified or config_port == data_port or 0 in (config_port, data_port):
+            return False
+        self.eeprom = Addresses(
+            host_ip=str(host), fpga_ip=str(fpga), fpga_port=config_port, config_port=config_port, data_port=data_port
+        )
+        return True
 
     def stream(self, samples: bytes) -> list[bytes]:
         """Take samples from the LVDS lanes and return the full packets; the rest is held back."""
@@ -103,6 +150,11 @@ class Dca1000Fpga:
         return packet
 
 
+def status_report(flags: StatusFlag) -> bytes:
+    """Return the message with which the card reports something on its own."""
+    return Response(Command.SYSTEM_ERROR, int(flags)).encode()
+
+
 def record_completed() -> bytes:
     """Return the status that the card sends when a record has ended."""
-    return Response(Command.SYSTEM_ERROR, int(StatusFlag.RECORD_COMPLETED)).encode()
+    return status_report(StatusFlag.RECORD_COMPLETED)

@@ -1,43 +1,61 @@
 """The simulated AWR1642 as a device: the real driver, and the board that it talks to."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from isactrack.drivers.awr1642.device import Awr1642, read_deadline_s
+from isactrack.drivers.awr1642.dialect import Dialect
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
-from isactrack.drivers.simulated.faults import Faults
+from isactrack.drivers.simulated.faults import Fault, Faults, parse_faults
 from isactrack.drivers.simulated.scene import Scene, make_scene
 from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError
+from isactrack.events import Event, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.geometry import Pose
 from isactrack.source import Source
 from isactrack.truth import Truth
 
-FAULTS = ("", "silent-console", "silent-card")
-
 
 def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     """Open ``sim://awr1642``.
 
     Options: ``scene`` (crossing, walker, room, noise), ``seed``, ``speed`` (device seconds a second, ``max`` for as
-    fast as possible), ``loss``, ``dup`` and ``reorder`` (shares of data packets that get lost, come twice, or change
-    places with the next one), ``fault`` (silent-console, silent-card), ``pose``, see `parse_pose`.
+    fast as possible), ``sdk`` (1, 2 or 3, the mmWave SDK of the firmware), ``loss``, ``dup``, ``reorder`` and ``late``
+    (shares of data packets that get lost, come twice, change places with the next one, or come later), ``burst``
+    (packets that are lost together), ``late_frames`` (most frames by which they are late), ``fault`` (faults at set
+    times, see `isactrack.drivers.simulated.faults`), ``pose``, see `parse_pose`, and ``spy``, see `Awr1642`.
     """
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
-    o = url.take(scene="crossing", seed=0, speed=None, loss=0.0, dup=0.0, reorder=0.0, fault="", pose=None)
+    o = url.take(
+        scene="crossing", seed=0, speed=None, loss=0.0, dup=0.0, reorder=0.0, late=0.0, burst=1, late_frames=2.0,
+        sdk=3, fault="", pose=None, spy=None,
+    )  # fmt: skip
     seed = int(o["seed"] or 0)
     if seed < 0:
         raise ConfigError(f"seed={seed} in {url.text!r} is negative", "use a whole number from 0")
+    shares = {name: float(o[name] or 0.0) for name in ("loss", "dup", "reorder", "late", "late_frames")}
     return SimulatedAwr1642(
         make_scene(str(o["scene"]), seed),
         seed=seed,
         speed=parse_speed(url.text, o["speed"]),
-        faults=Faults(seed=seed, **{name: float(o[name] or 0.0) for name in ("loss", "dup", "reorder")}),
-        fault=str(o["fault"]),
+        faults=Faults(seed=seed, burst=int(o["burst"] or 0), **shares),
+        plan=parse_faults(str(o["fault"])),
+        dialect=_dialect(url, int(o["sdk"] or 0)),
         url=url.text,
         pose=parse_pose(url.text, o["pose"]),
+        spy=url.options.get("spy"),
     )
+
+
+def _dialect(url: DeviceUrl, number: int) -> Dialect:
+    try:
+        return Dialect(number)
+    except ValueError:
+        raise ConfigError(f"sdk={number} in {url.text!r} is no mmWave SDK", "use 1, 2 or 3") from None
 
 
 class SimulatedAwr1642(Device):
@@ -49,12 +67,16 @@ class SimulatedAwr1642(Device):
         What the radar sees.
     seed, speed, faults
         See `SimulatedBoard`.
-    fault
-        A wire that is dead: ``silent-console`` or ``silent-card``; empty for none.
+    plan
+        Faults at set times.
+    dialect
+        SDK that the firmware belongs to.
     url
         URL to report.
     pose
         Where the radar stands in the room; the scene is the same for all poses, seen from the radar.
+    spy
+        File for a log of everything on the wires, see `Awr1642`.
     """
 
     def __init__(
@@ -64,13 +86,13 @@ class SimulatedAwr1642(Device):
         seed: int = 0,
         speed: float = 1.0,
         faults: Faults | None = None,
-        fault: str = "",
+        plan: Sequence[Fault] = (),
+        dialect: Dialect = Dialect.SDK3,
         url: str = "sim://awr1642",
         pose: Pose | None = None,
+        spy: str | None = None,
     ) -> None:
         super().__init__(pose=pose)
-        if fault not in FAULTS:
-            raise ConfigError(f"there is no fault {fault!r}", f"faults: {', '.join(FAULTS[1:])}")
         self._url = url
         self._scene = scene
         self._board = SimulatedBoard(
@@ -78,8 +100,8 @@ class SimulatedAwr1642(Device):
             seed=seed,
             speed=speed,
             faults=faults,
-            silent_console=fault == "silent-console",
-            silent_card=fault == "silent-card",
+            plan=plan,
+            dialect=dialect,
         )
         try:
             self._driver = Awr1642(
@@ -87,6 +109,9 @@ class SimulatedAwr1642(Device):
                 self._board.addresses,
                 url=url,
                 deadline_s=lambda frame_period_s: read_deadline_s(frame_period_s / min(speed, 1.0)),
+                time_scale=speed,
+                spy=spy,
+                data=self._board.data_port,
             )
         except BaseException:
             self._board.close()
@@ -118,9 +143,29 @@ class SimulatedAwr1642(Device):
         """Counters of the driver since the last start."""
         return self._driver.stats
 
+    @property
+    def board(self) -> SimulatedBoard:
+        """The simulated board."""
+        return self._board
+
+    def take_events(self) -> list[Event]:
+        """Return what the driver noticed since the last call."""
+        return self._driver.take_events()
+
+    def take_side_packets(self) -> list[SidePacket]:
+        """Return what came beside the frames since the last call."""
+        return self._driver.take_side_packets()
+
     def truth(self, frame: Frame) -> Truth:
         """Return where the people are in the middle of the coherent interval."""
-        return self._scene.truth(frame.device_time_s + self.sensor.coherent_time_s / 2.0)
+        middle_s = self.sensor.coherent_time_s / 2.0
+        truth = self._scene.truth(self._driver.run_time_s(frame) + middle_s)  # the scene begins anew with the radar
+        return replace(truth, time_s=frame.device_time_s + middle_s)
+
+    def release_board(self) -> SimulatedBoard:
+        """Take the driver off the board, for whoever wants to talk to the board otherwise; `close` switches it off."""
+        self._driver.close()
+        return self._board
 
     def _configure(self, profile: str | None) -> FmcwSensor:
         return self._driver.configure(profile)

@@ -1,20 +1,39 @@
 """Every device of the package keeps the contract, and the contract notices one that does not."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from isactrack import DeviceStateError, FmcwSensor, Frame, IsacError, RecordingError, Source
+from isactrack import (
+    DeviceStateError,
+    Event,
+    EventKind,
+    FmcwSensor,
+    Frame,
+    IsacError,
+    RecordingError,
+    SidePacket,
+    Source,
+)
+from isactrack.drivers.awr1642 import console
 from isactrack.drivers.awr1642.profile import default_profile, parse_profile
 from isactrack.drivers.device import Device
 from isactrack.drivers.registry import open_device
+from isactrack.drivers.simulated import uart
 from isactrack.drivers.simulated.device import SimulatedAwr1642
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.recordings.header import RecordingHeader
 from isactrack.recordings.writer import RecordingWriter
 from isactrack.testing import check_device
-from isactrack.testing.device_contract import check_failed_configure, check_frames, check_order_of_calls
+from isactrack.testing.device_contract import (
+    check_beside_the_frames,
+    check_failed_configure,
+    check_frames,
+    check_order_of_calls,
+    check_restart,
+)
 
 
 def record(path: Path, url: str, frames: int) -> None:
@@ -44,12 +63,18 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_simulated_device_keeps_the_contract() -> None:
+def test_the_simulated_device_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_SETTLE_S", 0.03)
+    monkeypatch.setattr(uart, "POLL_S", 0.01)
     check_device(lambda: open_device("sim://awr1642?scene=walker&speed=4"))
 
 
 def test_the_simulated_device_with_loss_keeps_the_contract() -> None:
-    check_device(lambda: open_device("sim://awr1642?scene=noise&speed=4&loss=0.02&seed=5"))
+    def make() -> Device:
+        return open_device("sim://awr1642?scene=noise&speed=4&loss=0.02&seed=5")
+
+    check_frames(make, frames=3)  # the other checks do not depend on what arrives
+    check_restart(make, frames=3)
 
 
 @pytest.mark.parametrize("speed", ["max", "8"])
@@ -140,6 +165,51 @@ def test_the_contract_notices_what_a_refused_profile_leaves() -> None:
 
     with pytest.raises(AssertionError, match="after a configure\\(\\) that failed"):
         check_failed_configure(make)
+
+
+def note(text: str, time_ns: int = 1) -> Event:
+    return Event(host_monotonic_ns=time_ns, host_utc_ns=time_ns, kind=EventKind.CARD, text=text)
+
+
+def side_packet(kind: str) -> SidePacket:
+    return SidePacket(host_monotonic_ns=1, host_utc_ns=1, kind=kind, data=b"x")
+
+
+@pytest.mark.parametrize(
+    ("events", "packets", "message"),
+    [
+        ((note("fine"),), (), "came again"),
+        (("a text",), (), "which is no Event"),
+        ((note("two\nlines"),), (), "must be one line"),
+        ((note("late", 2), note("early", 1)), (), "oldest first"),
+        ((), (side_packet("k" * 33),), "no kind of a packet"),
+        ((), (b"bytes",), "which is no SidePacket"),
+        (None, (), "must be a list"),
+    ],
+)
+def test_the_contract_notices_events_and_packets_that_are_none(
+    events: tuple[object, ...] | None, packets: tuple[object, ...], message: str
+) -> None:
+    class Chatty(SimulatedAwr1642):
+        def take_events(self) -> list[Event]:
+            return None if events is None else list(events)  # type: ignore[return-value, arg-type]
+
+        def take_side_packets(self) -> list[SidePacket]:
+            return list(packets)  # type: ignore[arg-type]
+
+    with pytest.raises(AssertionError, match=message):
+        check_beside_the_frames(lambda: Chatty(make_scene("noise"), speed=8.0), frames=2)
+
+
+def test_the_contract_notices_events_that_only_one_thread_may_take() -> None:
+    class Shy(SimulatedAwr1642):
+        def take_events(self) -> list[Event]:
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("not from this thread")
+            return []
+
+    with pytest.raises(RuntimeError, match="not from this thread"):
+        check_beside_the_frames(lambda: Shy(make_scene("noise"), speed=8.0), frames=2)
 
 
 @pytest.mark.parametrize(
