@@ -1,6 +1,6 @@
 """``isactrack info``: what a recording holds."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +9,13 @@ import click
 from isactrack.cli._options import add_common_options, add_json_option
 
 if TYPE_CHECKING:
-    from isactrack.fmcw import FmcwSensor
     from isactrack.recordings import Recording
 
 _EPILOG = """\b
-Example:
+Examples:
   isactrack info walk.h5 --json
+  isactrack info run1
 """
-
-_LIMITS = (
-    "bandwidth_hz", "centre_frequency_hz", "range_resolution_m", "range_max_m", "velocity_resolution_mps",
-    "velocity_max_mps", "azimuth_resolution_rad", "azimuth_max_rad", "coherent_time_s", "data_rate_bps", "frame_bytes",
-)  # fmt: skip
 
 
 @click.command("info", epilog=_EPILOG)
@@ -28,12 +23,22 @@ _LIMITS = (
 @add_json_option
 @add_common_options
 def command(recording: Path, as_json: bool) -> None:
-    """Show what a recording holds: device, waveform, limits of the axes, losses."""
+    """Show what a recording holds: device, waveform, limits of the axes, losses, events."""
     from isactrack.cli._output import print_json
-    from isactrack.cli._sources import check_file
-    from isactrack.recordings import open_recording
+    from isactrack.cli._sources import check_recording
+    from isactrack.recordings import RecordingFolder, open_recording
+    from isactrack.recordings.manifest import MANIFEST
 
-    check_file(recording, "a recording (.h5)")
+    check_recording(recording)
+    if (recording / MANIFEST).is_file():
+        from isactrack.cli._folder import folder_facts, print_folder
+
+        with RecordingFolder(recording) as folder:
+            if as_json:
+                print_json(folder_facts(folder))
+            else:
+                print_folder(folder)
+        return
     with open_recording(recording) as opened:
         if as_json:
             print_json(_facts(opened))
@@ -42,6 +47,8 @@ def command(recording: Path, as_json: bool) -> None:
 
 
 def _facts(opened: "Recording") -> dict[str, object]:
+    from isactrack.cli._waveform import LIMITS
+
     header, sensor = opened.header, opened.sensor
     return {
         "path": str(opened.path),
@@ -49,7 +56,10 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "origin": opened.origin,
         "created_utc": opened.created_utc,
         "uuid": opened.uuid,
+        "recording_schema_version": opened.schema_version,
         "package_version": opened.package_version,
+        "repaired_from": opened.repaired_from or None,
+        "stream": header.stream,
         "device_url": header.device_url,
         "device_model": header.device_model,
         "serial_number": header.serial_number,
@@ -58,7 +68,7 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "profile_text": header.profile_text,
         "pose": {name: getattr(opened.pose, name) for name in ("x_m", "y_m", "z_m", "yaw_rad")},
         "sensor": {field.name: getattr(sensor, field.name) for field in fields(sensor)},
-        "derived": {name: getattr(sensor, name) for name in _LIMITS},
+        "derived": {name: getattr(sensor, name) for name in LIMITS},
         "frames": len(opened),
         "duration_s": opened.duration_s,
         "closed_cleanly": opened.closed_cleanly,
@@ -67,12 +77,20 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "incomplete_frames": opened.incomplete_frames,
         "lost_bytes": opened.lost_bytes,
         "lost_share": opened.lost_share,
+        "holes": _holes(opened),
+        "missing_runs": opened.losses.size - _holes(opened),
+        "file_bytes": opened.file_bytes,
+        "compression": opened.compression,
+        "compression_ratio": opened.compression_ratio(),
+        "events": [asdict(event) for event in opened.events],
+        "side_packets": opened.side_packet_count,
         "truth_targets": _targets(opened),
     }
 
 
 def _print(opened: "Recording") -> None:
     from isactrack.cli._output import human_share, print_facts, print_table
+    from isactrack.cli._waveform import waveform_rows
     from isactrack.units import bytes_text
 
     header, sensor = opened.header, opened.sensor
@@ -85,42 +103,49 @@ def _print(opened: "Recording") -> None:
         "source": source,
         "device": f"{device} ({header.device_url})",
         "recorded": f"{opened.created_utc} by isactrack {opened.package_version}",
+        "repaired from": opened.repaired_from,
+        "stream": header.stream,
         "note": header.note or "-",
         "ended": ending,
         "frames": f"{len(opened)} in {opened.duration_s:.2f} s, {bytes_text(sensor.frame_bytes)} each",
         "lost": f"{human_share(opened.lost_share)}: {opened.missing_frames} frames missing, "
         f"{opened.incomplete_frames} incomplete, {bytes_text(opened.lost_bytes)}",
+        "losses": _losses_text(opened),
+        "on disk": _disk_text(opened),
+        "side packets": opened.side_packet_count or "-",
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
     }
-    print_facts(facts)
-    print_table(["waveform", ">value", "limit", ">value"], _waveform_rows(sensor))
+    print_facts({name: value for name, value in facts.items() if value != ""})
+    print_table(["waveform", ">value", "limit", ">value"], waveform_rows(sensor))
+    if opened.events:
+        print_table([">at frame", "UTC", "event", "what happened"], _event_rows(opened))
 
 
-def _waveform_rows(sensor: "FmcwSensor") -> list[tuple[str, str, str, str]]:
-    import math
+def _losses_text(opened: "Recording") -> str:
+    if opened.schema_version == 1:
+        return "not listed in schema version 1"
+    return f"{_holes(opened)} holes, {opened.losses.size - _holes(opened)} runs of missing frames"
 
-    us, degrees = 1e6, 180.0 / math.pi
-    waveform = [
-        ("start frequency", f"{sensor.start_frequency_hz / 1e9:.4f} GHz"),
-        ("slope", f"{sensor.slope_hz_per_s / 1e12:.4f} MHz/us"),
-        ("bandwidth sampled", f"{sensor.bandwidth_hz / 1e6:.1f} MHz"),
-        ("samples", f"{sensor.samples_per_chirp} at {sensor.sample_rate_hz / 1e6:g} MHz"),
-        ("chirp", f"{sensor.idle_time_s * us:g} + {sensor.ramp_end_s * us:g} us"),
-        ("frame", f"{sensor.loops_per_frame} loops every {sensor.frame_period_s * 1e3:g} ms"),
-        ("antennas", f"{sensor.n_tx} TX x {sensor.n_rx} RX"),
-        ("word order", str(sensor.iq_order)),
+
+def _holes(opened: "Recording") -> int:
+    return int((opened.losses["missing_frames"] == 0).sum())
+
+
+def _disk_text(opened: "Recording") -> str:
+    from isactrack.units import bytes_text
+
+    ratio = opened.compression_ratio()
+    shrunk = "" if ratio is None else f", ratio {ratio:.2f}"
+    return f"{bytes_text(opened.file_bytes)}; compression: {opened.compression}{shrunk}"
+
+
+def _event_rows(opened: "Recording") -> list[tuple[int, str, str, str]]:
+    from datetime import UTC, datetime
+
+    return [
+        (row, datetime.fromtimestamp(event.host_utc_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3], event.kind, event.text)
+        for row, event in zip(opened.event_frame_rows.tolist(), opened.events, strict=True)
     ]
-    limits = [
-        ("range resolution", f"{sensor.range_resolution_m:.4f} m"),
-        ("range limit", f"{sensor.range_max_m:.2f} m"),
-        ("velocity resolution", f"{sensor.velocity_resolution_mps:.4f} m/s"),
-        ("velocity limit", f"{sensor.velocity_max_mps:.3f} m/s"),
-        ("azimuth resolution", f"{sensor.azimuth_resolution_rad * degrees:.1f} deg"),
-        ("azimuth limit", f"{sensor.azimuth_max_rad * degrees:.1f} deg"),
-        ("coherent time", f"{sensor.coherent_time_s * 1e3:.2f} ms"),
-        ("raw data rate", f"{sensor.data_rate_bps / 1e6:.1f} Mbit/s"),
-    ]
-    return [(*left, *right) for left, right in zip(waveform, limits, strict=True)]
 
 
 def _targets(opened: "Recording") -> int:

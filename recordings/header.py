@@ -39,6 +39,8 @@ class RecordingHeader:
         Where the sensor stands in the room.
     note
         Free text of the person who records.
+    stream
+        Name of the device in a session of several; empty if it is alone.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class RecordingHeader:
     profile_text: str = ""
     pose: Pose = dataclasses.field(default_factory=Pose)
     note: str = ""
+    stream: str = ""
 
     def __post_init__(self) -> None:
         if self.origin is Source.REPLAY:
@@ -66,6 +69,7 @@ class RecordingHeader:
 
 
 _TEXTS = ("device_url", "device_model", "serial_number", "firmware", "note")
+_NEW_TEXTS = ("stream",)  # since schema version 2
 
 
 def store_header(file: h5py.File, header: RecordingHeader) -> None:
@@ -79,7 +83,7 @@ def store_header(file: h5py.File, header: RecordingHeader) -> None:
     set_text(root, "host_platform", platform.platform())
     set_text(root, "source", header.source)
     set_text(root, "origin", header.origin)
-    for name in _TEXTS:
+    for name in (*_TEXTS, *_NEW_TEXTS):
         set_text(root, name, getattr(header, name))
     profile = _encode(header.profile_text)
     file.create_dataset(schema.PROFILE, data=profile, dtype=h5py.string_dtype("utf-8", max(1, len(profile))))
@@ -105,6 +109,7 @@ def load_header(file: h5py.File) -> RecordingHeader:
         profile_text=_decode(file[schema.PROFILE][()]),
         pose=Pose(**pose),
         **{name: get_text(root, name) for name in _TEXTS},
+        **{name: get_text(root, name) for name in _NEW_TEXTS if name in root},
     )
 
 

@@ -1,7 +1,8 @@
 """Read a recording: finished, still being written, left behind by a killed process, or cut."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.errors import IsacError, RecordingError
+from isactrack.events import Event, EventKind, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import GROUP_WORDS, Frame
 from isactrack.geometry import Pose
-from isactrack.recordings import schema
+from isactrack.recordings import filters, schema
 from isactrack.recordings.header import RecordingHeader, get_text, load_header
 from isactrack.recordings.superblock import AsClosed, read_state
 from isactrack.source import Source
@@ -24,19 +26,9 @@ from isactrack.truth import Truth
 _READ_ERRORS = (
     OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError, OverflowError, MemoryError,
 )  # fmt: skip
+_CHECKED_COLUMNS = tuple(column.name for column in schema.FRAME_COLUMNS if column.name != "crc32")
 _LIVE_ATTEMPTS = 5
 _LIVE_PAUSE_S = 0.02
-
-
-def open_recording(path: str | Path) -> "Recording":
-    """Open a recording; see `Recording`.
-
-    Raises
-    ------
-    RecordingError
-        If there is no such file, it is no recording, of a newer schema, cut too short or damaged.
-    """
-    return Recording(path)
 
 
 class Recording:
@@ -60,6 +52,8 @@ class Recording:
         Whether the writer finished it and nothing is missing at its end.
     stop_reason
         Why it ended; empty if it was not closed.
+    repaired_from
+        Identity of the damaged recording that this one was saved from; empty for others.
     dataset_lengths
         Rows of each dataset of `/frames`, as the file has them.
     """
@@ -71,6 +65,7 @@ class Recording:
     package_version: str
     closed_cleanly: bool
     stop_reason: str
+    repaired_from: str
     dataset_lengths: Mapping[str, int]
 
     def __init__(self, path: str | Path) -> None:
@@ -176,6 +171,123 @@ class Recording:
         """Frame (rows,) int64 of each row of the table of true states."""
         return self._truth["frame_row"]
 
+    # --- beside the frames -------------------------------------------------------------------------------------------
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What happened beside the frames, in the order of recording; none in files of schema version 1.
+
+        Raises
+        ------
+        RecordingError
+            If they are damaged.
+        """
+        return tuple(self.event(index) for index in range(self.event_frame_rows.size))
+
+    @property
+    def event_frame_rows(self) -> NDArray[np.int64]:
+        """Frames (n,) int64 that were recorded before each event."""
+        return self._events["frame_row"]
+
+    def event(self, index: int) -> Event:
+        """Return one of `events`.
+
+        Raises
+        ------
+        RecordingError
+            If it is damaged.
+        """
+        row = {name: column[index] for name, column in self._events.items()}
+        try:
+            return Event(
+                host_monotonic_ns=int(row["host_monotonic_ns"]),
+                host_utc_ns=int(row["host_utc_ns"]),
+                kind=EventKind(row["kind"].decode("ascii")),
+                text=row["text"].decode("utf-8"),
+            )
+        except ValueError as error:
+            raise self._damaged_item(f"event {index}", str(error)) from error
+
+    @property
+    def side_packet_count(self) -> int:
+        """Packets that came beside the frames."""
+        return int(self._side["offset"].size)
+
+    def side_packets(self) -> Iterator[SidePacket]:
+        """Yield the packets that came beside the frames, in the order of recording; none in files of schema version 1.
+
+        Raises
+        ------
+        RecordingError
+            If one is damaged.
+        """
+        for index in range(self.side_packet_count):
+            yield self.side_packet(index)
+
+    def side_packet(self, index: int) -> SidePacket:
+        """Return one of `side_packets`.
+
+        Raises
+        ------
+        RecordingError
+            If it is damaged, or the recording was closed.
+        """
+        self._require_open()
+        row = {name: column[index] for name, column in self._side.items()}
+        start, length = int(row["offset"]), int(row["length"])
+        try:
+            if self._side_bytes is None or not 0 <= start <= start + length <= self._side_bytes.shape[0]:
+                raise ValueError(f"its bytes {start} to {start + length} are not there")
+            data = self._side_bytes[start : start + length].tobytes()
+            if zlib.crc32(data) != row["crc32"]:
+                raise ValueError("its checksum does not match")
+            kind = row["kind"].decode("ascii")
+        except _READ_ERRORS as error:
+            raise self._damaged_item(f"side packet {index}", str(error)) from error
+        return SidePacket(
+            host_monotonic_ns=int(row["host_monotonic_ns"]), host_utc_ns=int(row["host_utc_ns"]), kind=kind, data=data
+        )
+
+    @property
+    def losses(self) -> NDArray[Any]:
+        """Holes in frames and runs of missing frames, a structured array (n,) of `schema.LOSS_TYPE`.
+
+        The fields are ``frame_row``, ``counter``, ``missing_frames``, ``first_byte`` and ``lost_bytes``; a hole has 0
+        missing frames, a run of missing frames has the row of the frame that follows it. None in schema version 1.
+        """
+        table = np.zeros(self._losses["frame_row"].size, dtype=schema.LOSS_TYPE)
+        for name, column in self._losses.items():
+            table[name] = column
+        return table
+
+    # --- on the disk -------------------------------------------------------------------------------------------------
+
+    @property
+    def compression(self) -> str:
+        """What was done to the samples, e.g. ``bitshuffle + fletcher32`` or ``none``."""
+        return self._filters
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the file when it was opened."""
+        return self._file_bytes
+
+    def compression_ratio(self) -> float | None:
+        """Return the bytes of samples and masks over the bytes that they take in the file; None without frames.
+
+        Raises
+        ------
+        RecordingError
+            If the file is damaged, or was closed.
+        """
+        self._require_open()
+        try:
+            stored = self._samples.id.get_storage_size() + self._mask.id.get_storage_size()
+        except _READ_ERRORS as error:
+            raise self._damaged(error) from error
+        raw = len(self) * (self.sensor.frame_bytes + schema.mask_bytes(self.sensor))
+        return raw / stored if raw and stored else None
+
     # --- totals ------------------------------------------------------------------------------------------------------
 
     @property
@@ -226,8 +338,7 @@ class Recording:
         """
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a recording with {len(self)}")
-        if self._file is None:
-            raise RecordingError(f"{self._path} is closed", "open it again")
+        self._require_open()
         # A live writer may be changing the chunk's entry in the index at this moment.
         samples, packed = self._read(index, again=self._may_be_live)
         words = samples.reshape(-1).astype(np.int16, copy=False)
@@ -293,12 +404,18 @@ class Recording:
             raise self._damaged(error) from error
         self.created_utc = get_text(file.attrs, "created_utc")
         self.uuid = get_text(file.attrs, "uuid")
-        self.schema_version = schema.SCHEMA_VERSION
         self.package_version = get_text(file.attrs, "package_version")
+        repaired = schema.REPAIRED_FROM in file.attrs
+        self.repaired_from = get_text(file.attrs, schema.REPAIRED_FROM) if repaired else ""
         session = np.asarray(file[schema.SESSION][()], dtype=schema.SESSION_TYPE)
         self.closed_cleanly = self._raw is None and bool(session["closed"])
         self.stop_reason = bytes(session["stop_reason"].item()).decode("utf-8", "ignore") if session["closed"] else ""
         self._open_tables(file)
+
+    def _require_open(self) -> h5py.File:
+        if self._file is None:
+            raise RecordingError(f"{self._path} is closed", "open it again")
+        return self._file
 
     def _open(self) -> h5py.File:
         try:
@@ -313,6 +430,8 @@ class Recording:
                 f"{self._path} is not an HDF5 file" if state.actual_bytes else f"{self._path} is empty",
                 "a recording of isactrack is an .h5 file; was the copy or the download interrupted?",
             )
+        filters.register()
+        self._file_bytes = state.actual_bytes
         self._may_be_live, self._cut = state.open_for_write, state.is_cut
         if state.open_for_write or state.is_cut:
             self._raw = AsClosed(self._path)
@@ -325,36 +444,55 @@ class Recording:
                 f"{self._path} is an HDF5 file, but no recording of isactrack",
                 "only files that isactrack recorded can be opened",
             )
-        version = int(file.attrs["schema_version"])
-        if version != schema.SCHEMA_VERSION:
+        self.schema_version = version = int(file.attrs["schema_version"])
+        if version not in schema.READABLE_VERSIONS:
             raise RecordingError(
-                f"{self._path} has schema version {version}, this isactrack reads {schema.SCHEMA_VERSION}",
+                f"{self._path} has schema version {version}, this isactrack reads up to {schema.SCHEMA_VERSION}",
                 "update isactrack" if version > schema.SCHEMA_VERSION else "the version is not valid: file damaged?",
             )
 
     def _open_tables(self, file: h5py.File) -> None:
-        frames, truth = file[schema.FRAMES], file[schema.TRUTH]
+        frames = file[schema.FRAMES]
         shape, width = schema.sample_shape(self.sensor), schema.mask_bytes(self.sensor)
         self._samples = self._dataset(frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape)
         self._mask = self._dataset(frames, schema.VALID, schema.MASK_TYPE, (width,))
-        columns = {c.name: self._dataset(frames, c.name, np.dtype(c.dtype), c.tail) for c in schema.FRAME_COLUMNS}
+        self._filters = filters.describe(self._samples)
+        columns = self._columns_of(frames, schema.FRAME_COLUMNS)
         self.dataset_lengths = {
             schema.SAMPLES: self._samples.shape[0],
             schema.VALID: self._mask.shape[0],
             **{name: dataset.shape[0] for name, dataset in columns.items()},
         }
-        self._columns = _read_marked(columns, "counter", min(self.dataset_lengths.values()))
-        targets = {c.name: self._dataset(truth, c.name, np.dtype(c.dtype), c.tail) for c in schema.TRUTH_COLUMNS}
-        self._truth = _read_marked(targets, "frame_row", min(dataset.shape[0] for dataset in targets.values()))
+        self._columns = _read_marked(columns, "counter", min(self.dataset_lengths.values()), cut=self._cut)
+        self._truth = self._table(file, schema.TRUTH, schema.TRUTH_COLUMNS)
         if np.any(np.diff(self.truth_frame_rows) < 0):
             raise RecordingError(
                 f"the true states in {self._path} are not in the order of the frames",
                 "the file is damaged or was edited",
             )
+        self._losses = self._table(file, schema.LOSSES, schema.LOSS_COLUMNS)
+        self._events = self._table(file, schema.EVENTS, schema.EVENT_COLUMNS)
+        self._side = self._table(file, schema.SIDE, schema.SIDE_COLUMNS)
+        self._side_bytes = (
+            None if self.schema_version == 1 else self._dataset(file[schema.SIDE], schema.BYTES, schema.MASK_TYPE, ())
+        )
         self._length = self.counters.size
         if self._raw is not None:
             self._length = _count_prefix(self._length, self._is_whole)
             self._columns = {name: column[: self._length] for name, column in self._columns.items()}
+            known = self._losses["frame_row"] < self._length
+            self._losses = {name: column[known] for name, column in self._losses.items()}
+
+    def _table(self, file: h5py.File, name: str, columns: Sequence[schema.Column]) -> dict[str, NDArray[Any]]:
+        """Read a table whole; its first column is its commit mark."""
+        if self.schema_version == 1 and name != schema.TRUTH:
+            return {column.name: np.zeros(0, dtype=column.dtype) for column in columns}
+        datasets = self._columns_of(file[name], columns)
+        rows = min(dataset.shape[0] for dataset in datasets.values())
+        return _read_marked(datasets, columns[0].name, rows, cut=self._cut)
+
+    def _columns_of(self, group: h5py.Group, columns: Sequence[schema.Column]) -> dict[str, h5py.Dataset]:
+        return {c.name: self._dataset(group, c.name, np.dtype(c.dtype), c.tail) for c in columns}
 
     def _dataset(self, group: h5py.Group, name: str, dtype: np.dtype[Any], tail: tuple[int, ...]) -> h5py.Dataset:
         dataset = group[name]
@@ -363,6 +501,7 @@ class Recording:
                 f"{self._path}: {dataset.name} is {dataset.dtype} {dataset.shape}, expected {dtype} (n, {tail})",
                 "the samples do not belong to the sensor in the file: it is damaged or was edited",
             )
+        filters.check_known(dataset)
         return dataset
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -371,17 +510,15 @@ class Recording:
         """Return the words and the packed mask of a row; look again with a new view of the file if that may help."""
         try:
             samples, mask = self._samples[index], self._mask[index]
-            whole = schema.checksum(samples, mask) == self._columns["crc32"][index]
+            row = None if self.schema_version == 1 else tuple(self._columns[name][index] for name in _CHECKED_COLUMNS)
+            whole = schema.checksum(samples, mask, row) == self._columns["crc32"][index]
         except _READ_ERRORS as error:
             if not again:
-                raise self._damaged(error) from error
+                raise self._damaged_item(f"frame {index}", str(error)) from error
             self.refresh()
             return self._read(index, again=False)
         if not whole:
-            raise RecordingError(
-                f"frame {index} of {self._path} is damaged: its checksum does not match",
-                "the frames before and after it may be whole; copy the file again from where it was recorded",
-            )
+            raise self._damaged_item(f"frame {index}", "its checksum does not match")
         return samples, mask
 
     def _is_whole(self, index: int) -> bool:
@@ -390,6 +527,12 @@ class Recording:
         except RecordingError:
             return False
         return True
+
+    def _damaged_item(self, item: str, reason: str) -> RecordingError:
+        return RecordingError(
+            f"{item} of {self._path} is damaged: {reason}",
+            "what is before and after it may be whole; copy the file again from where it was recorded, or repair it",
+        )
 
     def _damaged(self, error: Exception) -> RecordingError:
         if isinstance(error, PermissionError | BlockingIOError):
@@ -403,8 +546,11 @@ class Recording:
         )
 
 
-def _read_marked(datasets: Mapping[str, h5py.Dataset], mark: str, rows: int) -> dict[str, NDArray[Any]]:
-    """Read the rows whose commit mark is set, up to the first that is not."""
+def _read_marked(datasets: Mapping[str, h5py.Dataset], mark: str, rows: int, *, cut: bool) -> dict[str, NDArray[Any]]:
+    """Read the rows whose commit mark is set, up to the first that is not, or that was cut off with the file."""
+    if cut:
+        blocks = _count_prefix(-(-rows // schema.BLOCK_ROWS), lambda block: _has_block(datasets.values(), block))
+        rows = min(rows, blocks * schema.BLOCK_ROWS)
     marks = np.asarray(datasets[mark][:rows])
     unset = np.flatnonzero(marks == -1)
     count = int(unset[0]) if unset.size else rows
@@ -412,6 +558,15 @@ def _read_marked(datasets: Mapping[str, h5py.Dataset], mark: str, rows: int) -> 
     for column in table.values():
         column.setflags(write=False)
     return table
+
+
+def _has_block(datasets: Iterable[h5py.Dataset], block: int) -> bool:
+    try:
+        for dataset in datasets:
+            dataset[block * schema.BLOCK_ROWS : (block + 1) * schema.BLOCK_ROWS]
+    except _READ_ERRORS:
+        return False
+    return True
 
 
 def _count_prefix(count: int, is_whole: Callable[[int], bool]) -> int:

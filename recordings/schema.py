@@ -3,7 +3,7 @@
 ::
 
     /                       attributes: format, schema_version, package_version, created_utc, uuid, source, origin,
-                            device_url, device_model, serial_number, firmware, host_platform, note
+                            device_url, device_model, serial_number, firmware, host_platform, stream, note
     /sensor                 attributes: every field of FmcwSensor, and `units`
     /sensor/derived         attributes: range resolution and the like, for readers without isactrack
     /pose                   attributes: the fields of Pose, and `units`
@@ -13,6 +13,10 @@
     /frames/valid           (frame, byte) uint8, `Frame.valid` through numpy.packbits, one chunk a frame
     /frames/...             one value a frame: `FRAME_COLUMNS`
     /truth/...              one row a target and frame: `TRUTH_COLUMNS`
+    /losses/...             one row a hole of a frame and a run of missing frames: `LOSS_COLUMNS`
+    /events/...             one row an event: `EVENT_COLUMNS`
+    /side/...               one row a packet beside the frames: `SIDE_COLUMNS`
+    /side/bytes             (byte) uint8, those packets one behind the other
 
 HDF5 allows no new dataset or attribute once a file is open for SWMR writing, so everything is created at the start. The
 tables grow in blocks of `BLOCK_ROWS` rows that hold fill values until they are written; closing trims them. The first
@@ -20,6 +24,7 @@ column of a table is its commit mark: it is flushed after all others and its fil
 row whose mark is not the fill value is whole, even if the writer was killed.
 """
 
+import struct
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +36,22 @@ from isactrack.fmcw import FmcwSensor
 from isactrack.frame import GROUP_WORDS
 
 FORMAT = "isactrack"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
-FRAMES, TRUTH, SENSOR, DERIVED, POSE, PROFILE, SESSION = (
-    "frames", "truth", "sensor", "derived", "pose", "profile", "session",
-)  # fmt: skip
-SAMPLES, VALID = "samples", "valid"
+FRAMES, TRUTH, LOSSES, EVENTS, SIDE = "frames", "truth", "losses", "events", "side"
+SENSOR, DERIVED, POSE, PROFILE, SESSION = "sensor", "derived", "pose", "profile", "session"
+SAMPLES, VALID, BYTES = "samples", "valid", "bytes"
+REPAIRED_FROM, REPAIR_REPORT = "repaired_from", "repair_report"
 
 SAMPLE_TYPE = np.dtype("<i2")
 MASK_TYPE = np.dtype("u1")
 BLOCK_ROWS = 256
+BLOCK_FRAMES = 32
+"""Frames by which samples and masks grow: making room for one costs as much as writing a small one."""
+BLOCK_BYTES = 2**16
+"""Bytes by which `/side/bytes` grows."""
+TEXT_BYTES, EVENT_KIND_BYTES, SIDE_KIND_BYTES = 200, 16, 32
 
 SAMPLE_AXES = ("frame", "loop", "tx", "rx", "sample_pair", "word")
 MASK_AXES = ("frame", "byte")
@@ -77,7 +88,7 @@ class Column:
 
     name: str
     dtype: str
-    fill: float
+    fill: float | bytes
     units: str
     meaning: str
     axes: tuple[str, ...] = ("row",)
@@ -103,7 +114,7 @@ FRAME_COLUMNS = (
     Column(name="lost_bytes", dtype="<i8", fill=-1, units="byte", axes=("frame",),
            meaning="bytes of the frame that did not arrive"),
     Column(name="crc32", dtype="<u4", fill=0, units="1", axes=("frame",),
-           meaning="CRC-32 of the frame's samples followed by its packed mask"),
+           meaning="CRC-32 of the frame's samples, its packed mask and its other values, see checksum()"),
     Column(name="truth_time_s", dtype="<f8", fill=_NAN, units="s", axes=("frame",),
            meaning="device time of the frame's truth; NaN if there is none"),
 )  # fmt: skip
@@ -119,6 +130,51 @@ TRUTH_COLUMNS = (
            meaning="true position in the sensor frame"),
     Column(name="velocity_mps", dtype="<f8", fill=_NAN, units="m/s", axes=("row", "xy"), width=2,
            meaning="true velocity in the sensor frame"),
+)  # fmt: skip
+
+LOSS_COLUMNS = (
+    Column(name="frame_row", dtype="<i8", fill=-1, units="1", axes=("row",),
+           meaning="row in /frames of the frame with the hole, or of the one that follows the missing frames"),
+    Column(name="counter", dtype="<i8", fill=-1, units="1", axes=("row",),
+           meaning="counter of the frame with the hole, or of the first missing frame"),
+    Column(name="missing_frames", dtype="<i8", fill=-1, units="1", axes=("row",),
+           meaning="frames that are missing as a whole; 0 for a hole"),
+    Column(name="first_byte", dtype="<i8", fill=-1, units="byte", axes=("row",),
+           meaning="place of the hole in the frame; 0 for missing frames"),
+    Column(name="lost_bytes", dtype="<i8", fill=-1, units="byte", axes=("row",),
+           meaning="bytes that did not arrive, of all missing frames of the row"),
+)  # fmt: skip
+LOSS_TYPE = np.dtype([(column.name, column.dtype) for column in LOSS_COLUMNS])
+
+"""Record of `Recording.losses`."""
+
+_MONOTONIC = Column(name="host_monotonic_ns", dtype="<i8", fill=-1, units="ns", axes=("row",),
+                    meaning="when, monotonic clock of the host")  # fmt: skip
+_UTC = Column(name="host_utc_ns", dtype="<i8", fill=-1, units="ns", axes=("row",),
+              meaning="when, UTC since 1970-01-01")  # fmt: skip
+
+EVENT_COLUMNS = (
+    _MONOTONIC,
+    _UTC,
+    Column(name="kind", dtype=f"S{EVENT_KIND_BYTES}", fill=b"", units="1", axes=("row",),
+           meaning="who or what it is about: marker, card, radar, link, session"),
+    Column(name="frame_row", dtype="<i8", fill=-1, units="1", axes=("row",),
+           meaning="frames that were recorded before it"),
+    Column(name="text", dtype=f"S{TEXT_BYTES}", fill=b"", units="1", axes=("row",),
+           meaning="what happened, UTF-8, cut to its length"),
+)  # fmt: skip
+
+SIDE_COLUMNS = (
+    _MONOTONIC,
+    _UTC,
+    Column(name="kind", dtype=f"S{SIDE_KIND_BYTES}", fill=b"", units="1", axes=("row",),
+           meaning="language of the packet"),
+    Column(name="offset", dtype="<i8", fill=-1, units="byte", axes=("row",),
+           meaning="place of its first byte in /side/bytes"),
+    Column(name="length", dtype="<i8", fill=-1, units="byte", axes=("row",),
+           meaning="its bytes"),
+    Column(name="crc32", dtype="<u4", fill=0, units="1", axes=("row",),
+           meaning="CRC-32 of its bytes"),
 )  # fmt: skip
 
 SENSOR_UNITS = {
@@ -160,6 +216,38 @@ def mask_bytes(sensor: FmcwSensor) -> int:
     return -(-sensor.frame_words // (8 * GROUP_WORDS))
 
 
-def checksum(samples: NDArray[Any], mask: NDArray[np.uint8]) -> int:
-    """Return the CRC-32 of a frame's words, in the byte order of the file, followed by its packed mask."""
-    return zlib.crc32(mask.data, zlib.crc32(np.ascontiguousarray(samples, dtype=SAMPLE_TYPE).data))
+_ROW = struct.Struct("<qdqqqd")
+
+
+def checksum(samples: NDArray[Any], mask: NDArray[np.uint8], row: tuple[float, ...] | None) -> int:
+    """Return the CRC-32 of a frame.
+
+    Parameters
+    ----------
+    samples
+        Its words; they count in the byte order of the file.
+    mask
+        Its packed mask.
+    row
+        Its other values as they follow in `FRAME_COLUMNS`, 8 bytes each, little-endian: counter, device time, arrival
+        on both clocks, lost bytes, time of its truth. None for schema version 1, which left them out.
+    """
+    crc = zlib.crc32(mask.data, zlib.crc32(np.ascontiguousarray(samples, dtype=SAMPLE_TYPE).data))
+    return crc if row is None else zlib.crc32(_ROW.pack(*row), crc)
+
+
+def holes(valid: NDArray[np.bool_], n_words: int) -> list[tuple[int, int]]:
+    """Return first byte and length of each run of lost bytes.
+
+    Parameters
+    ----------
+    valid
+        Flags (groups,) bool of a frame, see `isactrack.Frame`.
+    n_words
+        int16 words of the frame; the last group may be cut.
+    """
+    if valid.all():
+        return []
+    edges = np.flatnonzero(np.diff(valid, prepend=True, append=True)) * (2 * GROUP_WORDS)
+    starts, stops = edges[::2], np.minimum(edges[1::2], 2 * n_words)
+    return list(zip(starts.tolist(), (stops - starts).tolist(), strict=True))

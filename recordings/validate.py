@@ -1,14 +1,17 @@
 """Check that a recording can be trusted."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from isactrack.errors import RecordingError
-from isactrack.recordings.reader import Recording, open_recording
+from isactrack.frame import Frame
+from isactrack.recordings import schema
+from isactrack.recordings.reader import Recording
 
+RATE_CHECK = "frame rate"
 RATE_TOLERANCE = 0.01
 """Relative deviation of the frame rate from the profile's that passes."""
 
@@ -43,16 +46,21 @@ def validate_recording(path: str | Path, *, max_loss: float = 0.01) -> list[Chec
         Lost bytes over all bytes that should have come, 0 to 1, that still pass.
     """
     try:
-        recording = open_recording(path)
+        recording = Recording(path)
     except RecordingError as error:
         detail = f"{error} ({error.hint})" if error.hint else str(error)
         return [Check("opens", False, detail)] + [Check(name, None, "the file does not open") for name in _names()]
     with recording:
-        checks = [Check("opens", True, f"{len(recording)} frames, {recording.duration_s:.3f} s")]
-        for name, check in _CHECKS.items():
-            checks.append(_asked(name, check, recording))
-        checks += _check_frames(recording)
-        checks.append(_check_loss(recording, max_loss))
+        return check_recording(recording, max_loss=max_loss)
+
+
+def check_recording(recording: Recording, *, max_loss: float) -> list[Check]:
+    """Check an open recording; see `validate_recording`."""
+    checks = [Check("opens", True, f"{len(recording)} frames, {recording.duration_s:.3f} s")]
+    for name, check in _CHECKS.items():
+        checks.append(_asked(name, check, recording))
+    checks += _check_frames(recording)
+    checks.append(_check_loss(recording, max_loss))
     return checks
 
 
@@ -60,7 +68,7 @@ _Answer = tuple[bool | None, str]
 
 
 def _names() -> list[str]:
-    return [*_CHECKS, _READABLE, _MASKS, _LOSS]
+    return [*_CHECKS, _READABLE, _MASKS, _HOLES, _LOSS]
 
 
 def _asked(name: str, check: Callable[[Recording], _Answer], recording: Recording) -> Check:
@@ -148,6 +156,55 @@ def _check_truth(recording: Recording) -> _Answer:
     return True, f"{rows.size} states"
 
 
+def _check_filters(recording: Recording) -> _Answer:
+    return True, f"samples: {recording.compression}"  # others do not open
+
+
+def _check_events(recording: Recording) -> _Answer:
+    rows = recording.event_frame_rows
+    if not rows.size:
+        return None, "no events in the file"
+    try:
+        events = recording.events
+    except RecordingError as error:
+        return False, str(error)
+    wrong = np.flatnonzero(np.diff(rows, prepend=0) < 0)
+    if wrong.size:
+        return False, f"event {wrong[0]} refers to an earlier frame than the one before it, {wrong.size} times in all"
+    # Events behind the last whole frame of an unclosed recording belong to frames that were lost with it.
+    if recording.closed_cleanly and rows[-1] > len(recording):
+        return False, f"event {rows.size - 1} refers to frame {rows[-1]}, which is not there"
+    return True, f"{len(events)} events"
+
+
+def _check_side_packets(recording: Recording) -> _Answer:
+    if not recording.side_packet_count:
+        return None, "no packets beside the frames"
+    damaged: list[str] = []
+    for index in range(recording.side_packet_count):
+        try:
+            recording.side_packet(index)
+        except RecordingError as error:
+            damaged.append(str(error))
+    if damaged:
+        return False, f"{len(damaged)} packets cannot be read: {damaged[0]}"
+    return True, f"{recording.side_packet_count} packets, every checksum matches"
+
+
+def _check_missing(recording: Recording) -> _Answer:
+    if recording.schema_version == 1:
+        return None, "schema version 1 has no table of losses"
+    losses = recording.losses
+    found = losses[losses["missing_frames"] != 0]
+    gaps = np.diff(recording.counters) - 1
+    rows = np.flatnonzero(gaps > 0) + 1
+    wanted = np.column_stack([rows, recording.counters[rows] - gaps[rows - 1], gaps[rows - 1]])
+    listed = np.column_stack([found["frame_row"], found["counter"], found["missing_frames"]])
+    if not np.array_equal(wanted, listed):
+        return False, f"the counters jump {len(wanted)} times, the table of losses has {len(listed)} runs, or others"
+    return True, f"{len(listed)} runs of missing frames"
+
+
 _CHECKS: dict[str, Callable[[Recording], _Answer]] = {
     "schema version": _check_version,
     "source given": _check_source,
@@ -156,36 +213,67 @@ _CHECKS: dict[str, Callable[[Recording], _Answer]] = {
     "sample size fits the sensor": _check_sample_size,
     "counters grow": _check_counters,
     "times grow": _check_times,
-    "frame rate": _check_rate,
+    RATE_CHECK: _check_rate,
     "truth refers to frames": _check_truth,
+    "compression known": _check_filters,
+    "events in order": _check_events,
+    "side packets readable": _check_side_packets,
+    "missing frames listed": _check_missing,
 }
-_READABLE, _MASKS, _LOSS = "frames readable", "masks agree with lost bytes", "loss"
+_READABLE, _MASKS, _HOLES, _LOSS = "frames readable", "masks agree with lost bytes", "holes listed", "loss"
 
 
-def _check_frames(recording: Recording) -> Iterator[Check]:
+@dataclass(slots=True)
+class _Faults:
+    """What reading the frames found: messages, and rows that contradict other parts of the file."""
+
+    damaged: list[str] = field(default_factory=list)
+    masks: list[int] = field(default_factory=list)
+    holes: list[int] = field(default_factory=list)
+
+
+def _check_frames(recording: Recording) -> list[Check]:
     """Read every frame once."""
-    damaged: list[str] = []
-    contradictions: list[int] = []
+    faults = _Faults()
+    losses = recording.losses
+    listed = losses[losses["missing_frames"] == 0]
+    # Sorted, the holes of a frame are found by bisection; in a good file they are sorted already.
+    listed = listed[np.lexsort((listed["first_byte"], listed["frame_row"]))]
     for index in range(len(recording)):
         try:
             frame = recording.frame(index)
         except RecordingError as error:
-            damaged.append(str(error))
+            faults.damaged.append(str(error))
             continue
         if frame.lost_bytes != recording.frame_lost_bytes[index]:
-            contradictions.append(index)
-    yield Check(
-        _READABLE,
-        not damaged,
-        f"{len(damaged)} frames cannot be read: {damaged[0]}" if damaged else "every checksum matches",
-    )
-    yield Check(
-        _MASKS,
-        not contradictions,
-        f"{len(contradictions)} frames contradict themselves, first {contradictions[0]}"
-        if contradictions
-        else f"{recording.incomplete_frames} frames incomplete",
-    )
+            faults.masks.append(index)
+        rows = listed[slice(*np.searchsorted(listed["frame_row"], (index, index + 1)))]
+        if not _has_holes(frame, rows["counter"].tolist(), rows[["first_byte", "lost_bytes"]].tolist()):
+            faults.holes.append(index)
+    orphans = np.flatnonzero((listed["frame_row"] < 0) | (listed["frame_row"] >= len(recording)))
+    faults.holes += listed["frame_row"][orphans].tolist()
+    return [
+        Check(_READABLE, not faults.damaged, _damage_text(faults)),
+        Check(
+            _MASKS, not faults.masks, _contradiction(faults.masks, f"{recording.incomplete_frames} frames incomplete")
+        ),
+        Check(_HOLES, None, "schema version 1 has no table of losses")
+        if recording.schema_version < schema.SCHEMA_VERSION
+        else Check(_HOLES, not faults.holes, _contradiction(faults.holes, f"{listed.size} holes")),
+    ]
+
+
+def _has_holes(frame: Frame, counters: list[int], holes: list[tuple[int, int]]) -> bool:
+    return schema.holes(frame.valid, frame.samples.size) == holes and all(value == frame.counter for value in counters)
+
+
+def _damage_text(faults: _Faults) -> str:
+    damaged = faults.damaged
+    return f"{len(damaged)} frames cannot be read: {damaged[0]}" if damaged else "every checksum matches"
+
+
+def _contradiction(rows: list[int], otherwise: str) -> str:
+    return f"{len(rows)} frames contradict themselves, first {rows[0]}" if rows else otherwise
 
 
 def _check_loss(recording: Recording, max_loss: float) -> Check:
