@@ -28,8 +28,9 @@ from isactrack.acquisition.counters import Counters
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.queues import BoundedQueue, LosslessQueue, QueueClosedError, SkippingQueue
 from isactrack.acquisition.snapshot import Health, Snapshot
-from isactrack.drivers.device import Device
+from isactrack.drivers.device import Device, host_clocks
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
+from isactrack.events import Event, EventKind, SidePacket
 from isactrack.frame import Frame
 from isactrack.source import Source
 from isactrack.truth import Truth
@@ -52,10 +53,11 @@ _log = logging.getLogger(__name__)
 
 _Item = tuple[Frame, Truth | None, int]
 """A frame, its truth, and when it arrived: host monotonic nanoseconds."""
+_Recorded = _Item | Event | SidePacket
 
 
 class Recorder(Protocol):
-    """What a session asks of a file writer; `isactrack.recordings.RecordingWriter` is one."""
+    """What a session asks of a file writer; `RecordingWriter` and `SegmentedWriter` of `isactrack.recordings` are."""
 
     @property
     def path(self) -> Path:
@@ -71,6 +73,12 @@ class Recorder(Protocol):
 
     def append(self, frame: Frame, truth: Truth | None = None) -> None:
         """Write a frame."""
+
+    def add_event(self, event: Event) -> None:
+        """Write an event."""
+
+    def add_side_packet(self, packet: SidePacket) -> None:
+        """Write a packet that came beside the frames."""
 
     def flush(self) -> None:
         """Make the frames so far safe from the death of this process."""
@@ -120,7 +128,8 @@ class Session:
         self._pipeline = pipeline
         self._max_frames = max_frames
         self._duration_s = duration_s
-        self._recorder_queue: LosslessQueue[_Item] = LosslessQueue(RECORDER_CAPACITY)
+        self._recorder_queue: LosslessQueue[_Recorded] = LosslessQueue(RECORDER_CAPACITY)
+        self._own_events: deque[Event] = deque()  # of this session, not yet handed to the recorder
         self._pipeline_queue: BoundedQueue[_Item] = (
             LosslessQueue(LOSSLESS_PIPELINE_CAPACITY) if lossless_pipeline else SkippingQueue(PIPELINE_CAPACITY)
         )
@@ -188,6 +197,32 @@ class Session:
                 self._received = stats.frames + stats.missing_frames
             self._stop_deadline_s = time.monotonic() + STOP_PATIENCE_S
             self._stopping.set()
+
+    def mark(self, text: str) -> Event:
+        """Put a marker of the person who records into the recording, from any thread, and return it.
+
+        It carries the time of this call and reaches the recorder with the next frame, or at the end; this never waits.
+
+        Parameters
+        ----------
+        text
+            What the marker says, one line.
+
+        Raises
+        ------
+        DeviceStateError
+            If the session does not run.
+        """
+        event = new_event(EventKind.MARKER, " ".join(text.split()))
+        self.add_event(event)
+        return event
+
+    def add_event(self, event: Event) -> None:
+        """Put an event into the recording, as `mark` does; DeviceStateError if the session does not run."""
+        with self._lock:
+            if not self._threads or self._captured.is_set():
+                raise DeviceStateError("this session does not run", "set markers between its start and its end")
+            self._own_events.append(event)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end of the session.
@@ -324,13 +359,16 @@ class Session:
         except Exception as error:  # noqa: BLE001 - kept before the recorder closes, which notes why it ended
             self._fail("capture", error)
         finally:
-            self._captured.set()
+            with self._lock:  # what was marked before this is still handed out below
+                self._captured.set()
             self._counters.end()
             if not limited:
                 self._counters.expect(self._received)
             try:
                 self._stop_device()
             finally:
+                with contextlib.suppress(QueueClosedError):
+                    self._hand_out_events()
                 self._recorder_queue.close()
                 self._pipeline_queue.close()
 
@@ -344,6 +382,7 @@ class Session:
                 return False
             self._counters.take(frame)
             self._hand_out(frame)
+            self._hand_out_events()
             if self._limit_reached(frame):
                 _log.info("the limit is reached after %d frames", self._counters.frames)
                 return True
@@ -367,6 +406,20 @@ class Session:
         if self._pipeline is not None:
             self._pipeline_queue.put(item)
 
+    def _hand_out_events(self) -> None:
+        """Give the recorder what happened beside the frames since the last call."""
+        events = self._device.take_events()
+        for event in events:
+            _log.info("%s: %s", event.kind, event.text)
+        while self._own_events:
+            events.append(self._own_events.popleft())
+        packets = self._device.take_side_packets()
+        if self._recorder is not None:
+            for event in events:
+                self._recorder_queue.put(event)
+            for packet in packets:
+                self._recorder_queue.put(packet)
+
     def _limit_reached(self, frame: Frame) -> bool:
         if self._max_frames is not None and self._counters.frames >= self._max_frames:
             return True
@@ -385,6 +438,10 @@ class Session:
                 item = self._recorder_queue.get(FLUSH_INTERVAL_S)
                 if item is None:
                     recorder.flush()  # a silent device must not keep the last frames from the disk
+                elif isinstance(item, Event):
+                    recorder.add_event(item)
+                elif isinstance(item, SidePacket):
+                    recorder.add_side_packet(item)
                 else:
                     frame, truth, _ = item
                     recorder.append(frame, truth)
@@ -435,6 +492,7 @@ class Session:
             error.__cause__ = cause
         with self._lock:
             self._error = self._error or error
+        self._own_events.append(new_event(EventKind.SESSION, " ".join(f"{name} failed: {error}".split())))
         self.stop()
 
     def _reason(self) -> str:
@@ -459,6 +517,12 @@ class Session:
             for subscription in self._subscriptions:
                 subscription.close()
             self._ended.set()
+
+
+def new_event(kind: EventKind, text: str) -> Event:
+    """Return an event of this moment."""
+    monotonic_ns, utc_ns = host_clocks()
+    return Event(host_monotonic_ns=monotonic_ns, host_utc_ns=utc_ns, kind=kind, text=text)
 
 
 def _slice(deadline: float | None) -> float:

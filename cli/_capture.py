@@ -1,21 +1,30 @@
 """What the commands that run a session share: opening the file, watching the session, summing it up."""
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from isactrack.acquisition.session import Session
+from isactrack.acquisition.group import SessionGroup
+from isactrack.acquisition.session import Recorder, Session
 from isactrack.acquisition.snapshot import Health
-from isactrack.cli._output import human_share, live_line, print_facts, print_json
-from isactrack.cli._sources import is_recording
+from isactrack.cli._markers import has_terminal, typed_markers
+from isactrack.cli._output import human_share, live_line, note, print_facts, print_json
+from isactrack.cli._sources import HDF5_SUFFIXES, is_recording
 from isactrack.drivers.device import Device
-from isactrack.errors import CaptureLossError, ConfigError, RecordingError
-from isactrack.recordings import RecordingHeader, RecordingWriter
+from isactrack.errors import CaptureLossError, ConfigError, DeviceStateError, RecordingError
+from isactrack.geometry import Pose
+from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWriter, StreamOffset, create_folder
+from isactrack.recordings.filters import BITSHUFFLE_LZ4
+from isactrack.recordings.folder import check_folder_not_recorded
 from isactrack.recordings.locks import check_not_recorded
+from isactrack.recordings.manifest import MANIFEST, ManifestFile, is_recording_folder
 from isactrack.units import bytes_text
 
 _REFRESH_S = 0.25
+STOP_HINT = "(Ctrl-C stops)"
 _PACKET_COUNTERS = ("packets", "late_packets", "rejected_packets", "overruns", "card_overflows")
 
 
@@ -46,6 +55,35 @@ def check_target(path: Path, overwrite: bool, *sources: Path | None) -> None:
     if not path.resolve().parent.is_dir():
         raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
     check_not_recorded(path)
+
+
+def check_folder_target(path: Path, overwrite: bool, *sources: Path | None) -> None:
+    """Complain about a recording that shall be a folder and cannot be written; see `check_target`.
+
+    Raises
+    ------
+    ConfigError
+        If the name is that of a file, or a source lies in the folder.
+    RecordingError
+        If it exists and must not be overwritten, is no recording or is being recorded, or the folder above it does not
+        exist.
+    """
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        raise ConfigError(
+            f"{path} is the name of a file, but a recording in segments or of several devices is a folder",
+            f"write e.g. {path.with_suffix('')}",
+        )
+    for source in sources:
+        if source is not None and path.exists() and source.resolve().is_relative_to(path.resolve()):
+            raise ConfigError(f"{path} would be written over {source}, which is read", "choose another name")
+    if path.exists():
+        if not overwrite:
+            raise RecordingError(f"{path} exists already", "choose another name, or give --overwrite to replace it")
+        if not (is_recording_folder(path) and (path / MANIFEST).is_file()):
+            raise RecordingError(f"{path} is no recording in a folder, and stays as it is", "choose another name")
+        check_folder_not_recorded(path)
+    if not path.resolve().parent.is_dir():
+        raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
 
 
 def check_table_target(path: Path, recording: Path) -> None:
@@ -79,14 +117,17 @@ def _check_other_than(path: Path, *sources: Path | None) -> None:
 
 @contextmanager
 def set_aside(path: Path) -> Iterator[None]:
-    """Move a file, if there is one, out of the way; it comes back if there is no new one at the end of the block.
+    """Move a recording, if there is one, out of the way; it comes back if there is no new one at the end of the block.
 
     Raises
     ------
     RecordingError
         If it cannot be moved, or is being recorded.
     """
-    check_not_recorded(path)
+    if path.is_dir():
+        check_folder_not_recorded(path)
+    else:
+        check_not_recorded(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         path.rename(aside)
@@ -99,9 +140,17 @@ def set_aside(path: Path) -> Iterator[None]:
         yield
     finally:
         if path.exists():
-            aside.unlink()
+            remove(aside)
         else:
             aside.rename(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
@@ -118,10 +167,32 @@ def make_folder(path: Path) -> None:
         raise RecordingError(f"cannot create the folder {path}: {error.strerror}", "choose another folder") from error
 
 
-def open_writer(device: Device, path: Path, *, note: str = "", overwrite: bool = False) -> RecordingWriter:
-    """Return a writer whose file describes a configured device."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How a recording is kept.
+
+    Attributes
+    ----------
+    segment_bytes, segment_s
+        Limits of a segment, see `SegmentedWriter`; without one a single device is recorded to one file.
+    compression
+        See `RecordingWriter`.
+    """
+
+    segment_bytes: int | None = None
+    segment_s: float | None = None
+    compression: str = BITSHUFFLE_LZ4
+
+    @property
+    def is_segmented(self) -> bool:
+        """Whether there is a limit."""
+        return self.segment_bytes is not None or self.segment_s is not None
+
+
+def describe_device(device: Device, *, note: str = "", stream: str = "", pose: Pose | None = None) -> RecordingHeader:
+    """Return the header of a recording of a configured device; `pose` where it stands, None for what itself says."""
     info = device.info
-    header = RecordingHeader(
+    return RecordingHeader(
         sensor=device.sensor,
         source=info.source,
         origin=info.origin,
@@ -130,27 +201,70 @@ def open_writer(device: Device, path: Path, *, note: str = "", overwrite: bool =
         serial_number=info.serial_number,
         firmware=info.firmware,
         profile_text=device.profile_text,
-        pose=device.pose,
+        pose=pose or device.pose,
         note=note,
+        stream=stream,
     )
-    return RecordingWriter(path, header, overwrite=overwrite)
 
 
-def run_session(session: Session) -> bool:
+def open_writer(
+    device: Device, path: Path, *, note: str = "", overwrite: bool = False, compression: str = BITSHUFFLE_LZ4
+) -> RecordingWriter:
+    """Return a writer whose file describes a configured device."""
+    return RecordingWriter(path, describe_device(device, note=note), overwrite=overwrite, compression=compression)
+
+
+def open_segments(manifest: ManifestFile, header: RecordingHeader, storage: Storage) -> SegmentedWriter:
+    """Return a writer of a stream in a folder."""
+    return SegmentedWriter(
+        manifest, header,
+        segment_bytes=storage.segment_bytes, segment_s=storage.segment_s, compression=storage.compression,
+    )  # fmt: skip
+
+
+class Markers:
+    """Puts what is typed into the recordings of a session, or a group of them, and counts it."""
+
+    def __init__(self, session: Session | SessionGroup) -> None:
+        self._session = session
+        self.count = 0
+
+    def __call__(self, text: str) -> None:
+        """Set a marker; one that comes too early or too late is dropped."""
+        with suppress(DeviceStateError):
+            self._session.mark(text)
+            self.count += 1
+
+    def text(self) -> str:
+        """Return how many there are, for the live line; empty without any."""
+        return f"{self.count} markers  " if self.count else ""
+
+
+def explain_markers() -> None:
+    """Say how to set markers, where somebody can type."""
+    if has_terminal():
+        note("Type a line and Enter to set a marker.")
+
+
+def run_session(session: Session, *, markers: bool = False) -> bool:
     """Run a session to its end, showing its health on a terminal; return whether Ctrl-C ended it.
 
-    After Ctrl-C the device is stopped and the file is closed before this returns.
+    After Ctrl-C the device is stopped and the file is closed before this returns. With `markers`, typed lines become
+    markers in the recording.
 
     Raises
     ------
     IsacError
         What ended the session, if that was an error.
     """
+    mark = Markers(session)
+    if markers:
+        explain_markers()
     try:
         session.start()
-        with live_line() as show:
+        with live_line() as show, typed_markers(mark) if markers else nullcontext():
             while not session.wait(_REFRESH_S):
-                show(_line(session.health()))
+                show(f"{health_line(session.health())}  {mark.text()}{STOP_HINT}")
     except KeyboardInterrupt:
         session.stop()
         session.wait()
@@ -167,8 +281,9 @@ def record(
     overwrite: bool = False,
     max_frames: int | None = None,
     duration_s: float | None = None,
+    storage: Storage | None = None,
 ) -> Health:
-    """Record a configured device to a file, print the summary and return it.
+    """Record a configured device to a file, or in segments to a folder, print the summary and return it.
 
     Whatever ends the recording, the file is closed first. One into which nothing came because of an error or Ctrl-C is
     removed, and the one that it was to replace stays.
@@ -183,16 +298,16 @@ def record(
     interrupted = False
     failure: BaseException | None = None
     with set_aside(output) if overwrite else nullcontext():
-        writer = open_writer(device, output, note=note)
+        writer = _open_recorder(device, output, note, storage or Storage())
         with Session(device, recorder=writer, max_frames=max_frames, duration_s=duration_s) as session:
             try:
-                interrupted = run_session(session)
+                interrupted = run_session(session, markers=True)
             except BaseException as error:  # noqa: BLE001 - raised below, when the file has been seen to
                 failure = error
         health = session.health()
         nothing = health.recorded_frames == 0 and (interrupted or failure is not None)
         if nothing:
-            output.unlink(missing_ok=True)
+            remove(output)
     if not nothing:
         report(health, as_json)
     if failure is not None:
@@ -200,6 +315,17 @@ def record(
     if interrupted:
         raise KeyboardInterrupt
     return health
+
+
+def _open_recorder(device: Device, output: Path, note: str, storage: Storage) -> Recorder:
+    if not storage.is_segmented:
+        return open_writer(device, output, note=note, compression=storage.compression)
+    manifest = create_folder(output, note=note)
+    try:
+        return open_segments(manifest, describe_device(device, note=note), storage)
+    except BaseException:
+        remove(output)
+        raise
 
 
 def report(health: Health, as_json: bool, **more: object) -> None:
@@ -254,6 +380,12 @@ def print_summary(health: Health) -> None:
     print_facts(facts)
 
 
+def offset_text(offset: StreamOffset) -> str:
+    """Return the offset between two streams for people."""
+    value, deviation = 1e3 * offset.offset_s, 1e3 * offset.std_s
+    return f"clock {value:+.3f} ms behind, +/- {deviation:.3f} ms, drift {offset.drift_ppm:+.2f} ppm"
+
+
 def check_loss(health: Health, max_loss: float | None) -> None:
     """Complain if more was lost than is allowed.
 
@@ -274,7 +406,8 @@ def check_loss(health: Health, max_loss: float | None) -> None:
         )
 
 
-def _line(health: Health) -> str:
+def health_line(health: Health) -> str:
+    """Return a session's health in one line."""
     parts = [
         f"{health.elapsed_s:6.1f} s",
         f"{health.frames} frames",
@@ -287,4 +420,4 @@ def _line(health: Health) -> str:
         parts += [bytes_text(health.recorded_bytes), f"{health.recorder_queue} waiting"]
         if health.disk_free_bytes is not None:
             parts.append(f"{bytes_text(health.disk_free_bytes)} free")
-    return "  ".join([*parts, "(Ctrl-C stops)"])
+    return "  ".join(parts)

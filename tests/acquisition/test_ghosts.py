@@ -13,7 +13,7 @@ from isactrack.drivers.simulated.synthesis import Synthesiser
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_long_coherent_interval_confirms_no_ghost_of_the_first_frames(seed: int) -> None:
     # 68 ms of slow time: somebody who walks across the line of sight stays in one Doppler bin at zero.
-    sensor = parse_profile(default_profile().replace("profileCfg 0 77 3 6", "profileCfg 0 77 1000 6"))
+    sensor = parse_profile(default_profile().replace("idle_time_us = 3", "idle_time_us = 1000"))
     synthesiser = Synthesiser(sensor, make_scene("crossing", seed), seed=seed)
     pipeline = Pipeline(sensor)
     confirmed = set()

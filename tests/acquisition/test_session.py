@@ -13,6 +13,7 @@ from isactrack.acquisition.snapshot import Snapshot
 from isactrack.detections import Detections
 from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats, host_clocks
 from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, ProtocolError, RecordingError
+from isactrack.events import Event, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.processing.spectra import RangeDopplerMap
@@ -104,6 +105,8 @@ class FakeRecorder:
         self.path = Path("fake.h5")
         self.counters: list[int] = []
         self.truths: list[Truth | None] = []
+        self.events: list[tuple[Event, int]] = []  # and the frames before it
+        self.packets: list[tuple[SidePacket, int]] = []
         self.delay_s = delay_s
         self.fail_at = fail_at
         self.error = error or RecordingError("cannot write fake.h5: No space left on device", "free some space")
@@ -128,6 +131,14 @@ class FakeRecorder:
         assert not self.reasons, "append after close"
         self.counters.append(frame.counter)
         self.truths.append(truth)
+
+    def add_event(self, event: Event) -> None:
+        assert not self.reasons, "event after close"
+        self.events.append((event, len(self.counters)))
+
+    def add_side_packet(self, packet: SidePacket) -> None:
+        assert not self.reasons, "packet after close"
+        self.packets.append((packet, len(self.counters)))
 
     def flush(self) -> None:
         self.flushes += 1

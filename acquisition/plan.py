@@ -1,0 +1,305 @@
+"""The session file: a TOML that says which devices to record, how, and where they stand."""
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from isactrack.acquisition.group import OnError
+from isactrack.errors import ConfigError
+from isactrack.geometry import Pose
+from isactrack.processing.chain import ChainConfig
+from isactrack.recordings.filters import COMPRESSIONS
+from isactrack.recordings.manifest import DEFAULT_STREAM, check_stream_name
+from isactrack.tracking.tracker import TrackerConfig
+
+EXAMPLE = """\
+# A session of isactrack: run it with `isactrack session run.toml`.
+# Only [[device]] with its url is needed. What is commented out shows a default, or an example of what could stand.
+
+[session]
+name = "two radars in the hallway"
+# note = "Free text, kept with the recording."
+output = "run1"                    # folder to record to, relative to where the command runs; -o of the command wins
+# duration_s = 60.0                # on each device's own clock; without it Ctrl-C ends the session
+# segment_s = 600.0                # start a new file after this time...
+# segment_mb = 1000.0              # ...or size (1 MB = 1,000,000 bytes), whichever comes first
+# compression = "bitshuffle-lz4"   # or "none"
+# on_error = "stop"                # "continue": if one device fails, the others go on
+# tracks = false                   # true: track each device's recording afterwards, to tracks-NAME.csv
+
+[[device]]
+name = "left"                      # becomes the name of a folder; needed where there are several devices
+url = "sim://awr1642?scene=walker&seed=1"
+# profile = "walk.cfg"             # relative to this file; the device's default without it
+pose = { x_m = -1.0, y_m = 0.0, z_m = 1.2, yaw_deg = -20.0 }  # in the room; yaw counter-clockwise from the y axis
+
+[[device]]
+name = "right"
+url = "sim://awr1642?scene=walker&seed=2"
+pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
+
+# For tracks = true: settings of the detection chain and the tracker, by the names of ChainConfig and TrackerConfig.
+# [chain]
+# max_range_m = 10.0
+# [tracker]
+# confirm_hits = 4
+"""
+
+_SESSION_KEYS = (
+    "name", "note", "output", "duration_s", "segment_s", "segment_mb", "compression", "on_error", "tracks",
+)  # fmt: skip
+_DEVICE_KEYS = ("name", "url", "profile", "pose")
+_POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
+_TABLES = ("session", "device", "chain", "tracker")
+_MB = 1_000_000
+
+_Config = TypeVar("_Config", ChainConfig, TrackerConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlan:
+    """One device of a session.
+
+    Attributes
+    ----------
+    name
+        Name of its stream.
+    url
+        The device.
+    profile
+        File of its profile; None for its default.
+    pose
+        Where it stands in the room; None for what the device itself says.
+    """
+
+    name: str
+    url: str
+    profile: Path | None = None
+    pose: Pose | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """What a session file asks for.
+
+    Attributes
+    ----------
+    text
+        The file, verbatim.
+    devices
+        The devices, at least one.
+    name, note
+        Free texts.
+    output
+        Folder to record to; None if the file does not say.
+    duration_s, segment_s, segment_bytes
+        Limits of the recording and of its segments; None for none.
+    compression
+        See `RecordingWriter`; None for its default.
+    on_error
+        What becomes of the others when a device fails.
+    tracks
+        Whether to track each recording afterwards, with `chain` and `tracker`.
+    """
+
+    text: str
+    devices: tuple[DevicePlan, ...]
+    name: str = ""
+    note: str = ""
+    output: Path | None = None
+    duration_s: float | None = None
+    segment_s: float | None = None
+    segment_bytes: int | None = None
+    compression: str | None = None
+    on_error: OnError = OnError.STOP
+    tracks: bool = False
+    chain: ChainConfig = field(default_factory=ChainConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+
+def parse_plan(text: str, folder: Path) -> SessionPlan:
+    """Read a session file.
+
+    Parameters
+    ----------
+    text
+        The file.
+    folder
+        Where it lies: profiles are relative to it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no TOML, or has a key that is unknown, missing or of the wrong kind; the message names table and key.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            f"the session file is no TOML: {error}", "`isactrack session --example` prints one that works"
+        ) from error
+    _check_keys(data, "the session file", _TABLES)
+    session = _table(data, "session")
+    _check_keys(session, "[session]", _SESSION_KEYS)
+    where = "[session]"
+    output = _text(session, where, "output")
+    segment_mb = _positive(session, where, "segment_mb")
+    return SessionPlan(
+        text=text,
+        devices=_devices(data, folder),
+        name=_text(session, where, "name") or "",
+        note=_text(session, where, "note") or "",
+        output=None if output is None else Path(output).expanduser(),
+        duration_s=_positive(session, where, "duration_s"),
+        segment_s=_positive(session, where, "segment_s"),
+        segment_bytes=None if segment_mb is None else max(1, round(segment_mb * _MB)),
+        compression=_one_of(session, where, "compression", COMPRESSIONS),
+        on_error=OnError(_one_of(session, where, "on_error", tuple(OnError)) or OnError.STOP),
+        tracks=bool(_value(session, where, "tracks", (bool,), "true or false")),
+        chain=_settings(data, "chain", ChainConfig),
+        tracker=_settings(data, "tracker", TrackerConfig),
+    )
+
+
+def _devices(data: Mapping[str, Any], folder: Path) -> tuple[DevicePlan, ...]:
+    tables = data.get("device")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(
+            "the session file has no [[device]]", 'name at least one: [[device]] and below it url = "sim://awr1642"'
+        )
+    devices = [_device(table, k + 1, len(tables), folder) for k, table in enumerate(tables)]
+    names = [device.name.lower() for device in devices]  # some file systems do not tell them apart by case
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            raise ConfigError(
+                f"[[device]] {k + 1}: the name {devices[k].name!r} is taken by another", "give each device its own name"
+            )
+    return tuple(devices)
+
+
+def _device(table: Mapping[str, Any], number: int, count: int, folder: Path) -> DevicePlan:
+    where = f"[[device]] {number}"
+    _check_keys(table, where, _DEVICE_KEYS)
+    name = _text(table, where, "name")
+    if name is None:
+        if count > 1:
+            raise ConfigError(f"{where} has no name", 'each of several devices needs one, e.g. name = "left"')
+        name = DEFAULT_STREAM
+    try:
+        check_stream_name(name)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}", error.hint) from error
+    where = f'[[device]] "{name}"'
+    url = _text(table, where, "url")
+    if not url:
+        raise ConfigError(f"{where} has no url", 'say which device it is, e.g. url = "awr1642://auto"')
+    profile = _text(table, where, "profile")
+    return DevicePlan(
+        name=name,
+        url=url,
+        profile=None if profile is None else folder / Path(profile).expanduser(),
+        pose=_pose(table, where),
+    )
+
+
+def _pose(table: Mapping[str, Any], where: str) -> Pose | None:
+    pose = table.get("pose")
+    if pose is None:
+        return None
+    where = f"{where} pose"
+    if not isinstance(pose, dict):
+        raise ConfigError(f"{where} is {pose!r}", "write pose = { x_m = 0.0, y_m = 0.0, yaw_deg = 0.0 }")
+    _check_keys(pose, where, _POSE_KEYS)
+    x_m, y_m, z_m, yaw_deg = (_number(pose, where, key) or 0.0 for key in _POSE_KEYS)
+    return Pose(x_m=x_m, y_m=y_m, z_m=z_m, yaw_rad=math.radians(yaw_deg))
+
+
+def _settings(data: Mapping[str, Any], name: str, kind: type[_Config]) -> _Config:
+    table, where = dict(_table(data, name)), f"[{name}]"
+    hints = get_type_hints(kind)
+    _check_keys(table, where, hints)
+    for key, value in table.items():
+        table[key] = _setting(value, f"{where} {key}", hints[key])
+    if kind is ChainConfig:
+        # As on the command line: one long interval is its own static scene, and 0 joins none.
+        table.setdefault("remove_static", table.get("coherent_frames", 1) == 1)
+        if table.get("cluster_distance_m") == 0:
+            table["cluster_distance_m"] = None
+    try:
+        return kind(**table)
+    except ConfigError as error:
+        raise ConfigError(f"{where} {error}", error.hint) from error
+
+
+def _setting(value: Any, where: str, kind: Any) -> Any:
+    """Return a value as the type of its setting."""
+    if isinstance(value, list) and kind == tuple[int, int] and len(value) == 2:
+        return tuple(_setting(one, where, int) for one in value)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    for one, word in words.items():
+        if kind in (one, one | None):
+            if isinstance(value, int) and not isinstance(value, bool) and one is float:
+                return float(value)
+            if isinstance(value, one) and isinstance(value, bool) == (one is bool):
+                return value
+            raise ConfigError(f"{where} is {value!r}", f"give {word}")
+    raise ConfigError(f"{where} is {value!r}", "give two whole numbers, e.g. [8, 6]")
+
+
+# --- one key ---------------------------------------------------------------------------------------------------------
+
+
+def _check_keys(table: Mapping[str, Any], where: str, known: Iterable[str]) -> None:
+    known = tuple(known)
+    for key in table:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            raise ConfigError(
+                f"{where} has no key {key!r}",
+                f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}",
+            )
+
+
+def _table(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = data.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name!r} is no table", f"write [{name}] and its keys below it")
+    return table
+
+
+def _value(table: Mapping[str, Any], where: str, key: str, kinds: tuple[type, ...], wanted: str) -> Any:
+    value = table.get(key)
+    if value is None or (isinstance(value, kinds) and isinstance(value, bool) == (bool in kinds)):
+        return value
+    raise ConfigError(f"{where} {key} is {value!r}", f"give {wanted}")
+
+
+def _text(table: Mapping[str, Any], where: str, key: str) -> str | None:
+    value = _value(table, where, key, (str,), "a text in quotes")
+    return None if value is None else str(value)
+
+
+def _number(table: Mapping[str, Any], where: str, key: str) -> float | None:
+    value = _value(table, where, key, (int, float), "a number")
+    if value is not None and not math.isfinite(value):
+        raise ConfigError(f"{where} {key} is {value}", "give a finite number")
+    return None if value is None else float(value)
+
+
+def _positive(table: Mapping[str, Any], where: str, key: str) -> float | None:
+    value = _number(table, where, key)
+    if value is not None and not value > 0.0:
+        raise ConfigError(f"{where} {key} is {value:g}", "give a positive number, or leave it out for no limit")
+    return value
+
+
+def _one_of(table: Mapping[str, Any], where: str, key: str, choices: Iterable[str]) -> str | None:
+    value = _text(table, where, key)
+    choices = tuple(choices)
+    if value is not None and value not in choices:
+        raise ConfigError(f"{where} {key} is {value!r}", f"give {' or '.join(map(repr, map(str, choices)))}")
+    return value

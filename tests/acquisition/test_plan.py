@@ -1,0 +1,109 @@
+"""A session file is understood, or refused with the table and the key that are wrong."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isactrack.acquisition.group import OnError
+from isactrack.acquisition.plan import EXAMPLE, DevicePlan, parse_plan
+from isactrack.errors import ConfigError
+from isactrack.geometry import Pose
+from isactrack.processing.chain import ChainConfig
+from isactrack.tracking.tracker import TrackerConfig
+
+ONE = '[[device]]\nurl = "sim://awr1642"\n'
+
+
+def test_the_example_works_as_it_is_and_with_every_comment_taken_off() -> None:
+    plan = parse_plan(EXAMPLE, Path("folder"))
+    assert [device.name for device in plan.devices] == ["left", "right"]
+    assert plan.devices[0].pose == Pose(x_m=-1.0, z_m=1.2, yaw_rad=math.radians(-20.0))
+    assert plan.output == Path("run1")
+    assert plan.text == EXAMPLE
+    everything = re.sub(r"^# (?=\w+ = |\[)", "", EXAMPLE, flags=re.MULTILINE)
+    full = parse_plan(everything, Path("folder"))
+    assert everything.count("\n# ") == 2
+    assert (full.duration_s, full.segment_s, full.segment_bytes) == (60.0, 600.0, 1_000_000_000)
+    assert (full.compression, full.on_error, full.tracks) == ("bitshuffle-lz4", OnError.STOP, False)
+    assert full.devices[0].profile == Path("folder/walk.cfg")
+    assert full.chain == ChainConfig(max_range_m=10.0)
+    assert full.tracker == TrackerConfig(confirm_hits=4)
+
+
+def test_one_device_needs_no_more_than_its_url() -> None:
+    plan = parse_plan(ONE, Path())
+    assert plan.devices == (DevicePlan(name="radar", url="sim://awr1642"),)
+    assert (plan.output, plan.duration_s, plan.segment_s, plan.on_error) == (None, None, None, OnError.STOP)
+    assert (plan.chain, plan.tracker) == (ChainConfig(), TrackerConfig())
+
+
+def test_settings_are_those_of_the_chain_and_the_tracker() -> None:
+    text = ONE + "[chain]\ncoherent_frames = 4\ncluster_distance_m = 0\ntraining_cells = [9, 7]\np_fa = 1e-5\n"
+    plan = parse_plan(text + "[tracker]\nuse_radial_velocity = false\nmerge_distance_m = 1\n", Path())
+    # One long interval is its own static scene, and 0 joins none, as with the options of the command line.
+    assert plan.chain == ChainConfig(
+        coherent_frames=4, remove_static=False, cluster_distance_m=None, training_cells=(9, 7), p_fa=1e-5
+    )
+    assert plan.tracker == TrackerConfig(use_radial_velocity=False, merge_distance_m=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("[session", "no TOML", "--example"),
+        ("", r"no \[\[device\]\]", "name at least one"),
+        ('device = "x"', r"no \[\[device\]\]", ""),
+        ("device = [1]", r"no \[\[device\]\]", ""),
+        ("[sesion]\n" + ONE, "no key 'sesion'", "'session'"),
+        ("[session]\noutptu = 'x'\n" + ONE, r"\[session\] has no key 'outptu'", "'output'"),
+        ("session = 1\n" + ONE, "'session' is no table", ""),
+        ("[session]\nname = 1\n" + ONE, r"\[session\] name is 1", "text"),
+        ("[session]\nduration_s = '60s'\n" + ONE, r"\[session\] duration_s is '60s'", "number"),
+        ("[session]\nduration_s = true\n" + ONE, r"\[session\] duration_s is True", "number"),
+        ("[session]\nsegment_mb = 0\n" + ONE, r"\[session\] segment_mb is 0", "positive"),
+        ("[session]\nsegment_s = inf\n" + ONE, r"\[session\] segment_s is inf", "finite"),
+        ("[session]\ntracks = 1\n" + ONE, r"\[session\] tracks is 1", "true or false"),
+        ("[session]\non_error = 'ignore'\n" + ONE, r"\[session\] on_error is 'ignore'", "'stop' or 'continue'"),
+        ("[session]\ncompression = 'zip'\n" + ONE, r"\[session\] compression is 'zip'", "bitshuffle"),
+        (ONE + "profil = 'x'\n", r"\[\[device\]\] 1 has no key 'profil'", "'profile'"),
+        ("[[device]]\nname = 'a'\n", r'\[\[device\]\] "a" has no url', "awr1642://auto"),
+        (ONE + ONE, r"\[\[device\]\] 1 has no name", "several"),
+        (ONE + "name = 'a'\n" + ONE + "name = 'A'\n", r"\[\[device\]\] 2: the name 'A' is taken", ""),
+        (ONE + "name = '../a'\n", r"\[\[device\]\] 1: '../a' cannot be the name", "letters"),
+        (ONE + "pose = 1\n", r'\[\[device\]\] "radar" pose is 1', "x_m"),
+        (ONE + "pose = { x = 1 }\n", r'\[\[device\]\] "radar" pose has no key \'x\'', "x_m"),
+        (ONE + "pose = { x_m = nan }\n", "pose x_m is nan", "finite"),
+        (ONE + "[chain]\nmin_snr = 3\n", r"\[chain\] has no key 'min_snr'", "'min_snr_db'"),
+        (ONE + "[chain]\np_fa = 'a'\n", r"\[chain\] p_fa is 'a'", "number"),
+        (ONE + "[chain]\np_fa = 2\n", r"\[chain\] p_fa is 2", "1e-6"),
+        (ONE + "[chain]\ntraining_cells = [1]\n", r"\[chain\] training_cells is \[1\]", "two whole numbers"),
+        (ONE + "[chain]\nremove_static = 1\n", r"\[chain\] remove_static is 1", "true or false"),
+        (ONE + "[tracker]\nconfirm_hits = 4.5\n", r"\[tracker\] confirm_hits is 4.5", "whole number"),
+        (ONE + "[tracker]\nconfirm_hits = 9\n", r"\[tracker\] confirm_hits is 9", "confirm_window"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(text: str, message: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_plan(text, Path())
+    assert hint in caught.value.hint
+    assert caught.value.hint
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_mutated_file_raises_nothing_but_our_own_errors(data: st.DataObject) -> None:
+    text = re.sub(r"^# (?=\w+ = |\[)", "", EXAMPLE, flags=re.MULTILINE)
+    lines = text.splitlines()
+    for _ in range(data.draw(st.integers(1, 5))):
+        row = data.draw(st.integers(0, len(lines) - 1))
+        key, equals, value = lines[row].partition(" = ")
+        wild = data.draw(st.sampled_from(["", "1", "-1", "nan", "''", "[]", "{}", "true", "1e400", "'\\u0000'", value]))
+        lines[row] = data.draw(st.sampled_from([f"{key}{equals}{wild}", wild, f"x{key}{equals}{value}"]))
+    try:
+        parse_plan("\n".join(lines), Path())
+    except ConfigError as error:
+        assert str(error)
