@@ -21,8 +21,8 @@ Examples:
 
 @click.command("process", epilog=_EPILOG)
 @click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
-@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="CSV",
-              help="File for the detections, one row each.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+              help="File for the detections, one row each: *.csv, or *.parquet.")  # fmt: skip
 @add_chain_options
 @add_json_option
 @add_common_options
@@ -37,10 +37,13 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     from isactrack.cli._sources import open_frames
     from isactrack.processing.report import return_report
     from isactrack.recordings import write_detections_csv
+    from isactrack.recordings.parquet import SUFFIX, require_parquet, write_detections_parquet
 
     config = chain_config(options)
     if output is not None:
         check_table_target(output, recording)
+        if output.suffix.lower() == SUFFIX:
+            require_parquet()
     average, detections = MapAverage(), []
     with open_frames(recording) as opened:
         check_intervals(opened, config.coherent_frames)
@@ -63,7 +66,10 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
         }
         sensor = opened.sensor.coherent(config.coherent_frames)
     if output is not None:
-        write_detections_csv(output, detections)
+        if output.suffix.lower() == SUFFIX:
+            write_detections_parquet(output, detections, {**facts, "chain": asdict(config), "sensor": asdict(sensor)})
+        else:
+            write_detections_csv(output, detections)
     spectrum = None if config.remove_static else average.mean()
     report = None if spectrum is None else return_report(
         spectrum, sensor,

@@ -1,5 +1,6 @@
 """``isactrack track``: tracks through a recording."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ Example:
 
 @click.command("track", epilog=_EPILOG)
 @click.argument("recording", type=click.Path(readable=False, path_type=Path), metavar="REC")
-@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="CSV",
-              help="File for the tracks, one row a track and frame.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+              help="File for the tracks, one row a track and frame: *.csv, or *.parquet.")  # fmt: skip
 @add_chain_options
 @add_tracker_options
 @add_json_option
@@ -38,10 +39,13 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     from isactrack.cli._output import human_facts, print_json, progress
     from isactrack.cli._sources import open_frames
     from isactrack.recordings import write_tracks_csv
+    from isactrack.recordings.parquet import SUFFIX, require_parquet, write_tracks_parquet
 
     chain, tracker = chain_config(options), tracker_config(options)
     if output is not None:
         check_table_target(output, recording)
+        if output.suffix.lower() == SUFFIX:
+            require_parquet()
     with open_frames(recording) as opened:
         check_intervals(opened, chain.coherent_frames)
         with progress("tracking", len(opened)) as done:
@@ -59,8 +63,12 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
             "rows": sum(len(tracks) for tracks in steps),
             "output": None if output is None else str(output),
         }
+        settings = {"chain": asdict(chain), "tracker": asdict(tracker), "sensor": asdict(opened.sensor)}
     if output is not None:
-        write_tracks_csv(output, steps)
+        if output.suffix.lower() == SUFFIX:
+            write_tracks_parquet(output, steps, {**facts, **settings})
+        else:
+            write_tracks_csv(output, steps)
     if as_json:
         print_json(facts)
     else:

@@ -1,10 +1,9 @@
 """Detections and tracks as CSV: one row each, units in the header, floats that read back exactly."""
 
 import csv
+import io
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from isactrack.detections import Detections
 from isactrack.errors import RecordingError
+from isactrack.recordings.replacing import replacing
 from isactrack.tracks import Track, TrackStatus
 
 DETECTION_HEADER = "time_s,range_m,radial_velocity_mps,azimuth_rad,x_m,y_m,snr_db"
@@ -48,7 +48,7 @@ class TrackTable:
     @classmethod
     def from_tracks(cls, steps: Iterable[Sequence[Track]]) -> "TrackTable":
         """Gather the tracks of successive steps."""
-        return _table([_track_row(track) for tracks in steps for track in tracks])
+        return _table([track_row(track) for tracks in steps for track in tracks])
 
 
 _TrackRow = tuple[float, int, str, float, float, float, float]
@@ -64,7 +64,7 @@ def write_detections_csv(path: str | Path, detections: Iterable[Detections]) -> 
     RecordingError
         If the file cannot be written.
     """
-    return _write_csv(Path(path), DETECTION_HEADER, (row for step in detections for row in _detection_rows(step)))
+    return _write_csv(Path(path), DETECTION_HEADER, (row for step in detections for row in detection_rows(step)))
 
 
 def write_tracks_csv(path: str | Path, steps: Iterable[Sequence[Track]]) -> int:
@@ -77,7 +77,7 @@ def write_tracks_csv(path: str | Path, steps: Iterable[Sequence[Track]]) -> int:
     RecordingError
         If the file cannot be written.
     """
-    return _write_csv(Path(path), TRACK_HEADER, (_track_row(track) for tracks in steps for track in tracks))
+    return _write_csv(Path(path), TRACK_HEADER, (track_row(track) for tracks in steps for track in tracks))
 
 
 def read_tracks_csv(path: str | Path) -> TrackTable:
@@ -99,13 +99,15 @@ def read_tracks_csv(path: str | Path) -> TrackTable:
         raise RecordingError(f"cannot read {path}: {reason}", "is it a CSV table that isactrack wrote?") from error
 
 
-def _detection_rows(step: Detections) -> Iterator[tuple[float, ...]]:
+def detection_rows(step: Detections) -> Iterator[tuple[float, ...]]:
+    """Yield the values of `DETECTION_HEADER` of each detection."""
     columns = (step.range_m, step.radial_velocity_mps, step.azimuth_rad, *step.position_m.T, step.snr_db)
     for row in zip(*columns, strict=True):
         yield step.time_s, *row
 
 
-def _track_row(track: Track) -> _TrackRow:
+def track_row(track: Track) -> _TrackRow:
+    """Return the values of `TRACK_HEADER` of a track."""
     x, vx, y, vy = (float(value) for value in track.state)
     return track.time_s, track.track_id, track.status.value, x, y, vx, vy
 
@@ -167,34 +169,16 @@ def _parse_float(name: str, text: str) -> float:
 
 def _write_csv(path: Path, header: str, rows: Iterable[tuple[float | str, ...]]) -> int:
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as raw:
+        file = io.TextIOWrapper(raw, encoding="utf-8", newline="")
         file.write(header + "\n")
         for row in rows:
             file.write(",".join(value if isinstance(value, str) else _format(value) for value in row) + "\n")
             count += 1
+        file.detach()
     return count
 
 
 def _format(value: float) -> str:
     # The shortest text that reads back as the same number; numpy's scalars would add their type.
     return repr(value) if isinstance(value, int) else repr(float(value))
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Yield a temporary file beside `path` that takes its name on success and vanishes on failure."""
-    if not path.parent.is_dir():
-        raise RecordingError(f"cannot write {path}: there is no folder {path.parent}", "create the folder first")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        temporary.replace(path)
-    except OSError as error:
-        # The system's words only: the name that goes with them is the temporary one.
-        raise RecordingError(
-            f"cannot write {path}: {error.strerror or error}", "check the permissions and the free space"
-        ) from error
-    finally:
-        with suppress(OSError):  # where nothing can be written, nothing can be removed
-            temporary.unlink(missing_ok=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from isactrack import FmcwSensor, Frame, Pose, Source, Truth
+from isactrack import Event, EventKind, FmcwSensor, Frame, Pose, SidePacket, Source, Truth
 from isactrack.recordings import RecordingHeader, RecordingWriter
 
 MakeFrame = Callable[..., Frame]
@@ -60,6 +61,31 @@ def record(header: RecordingHeader, make_frame: MakeFrame) -> Record:
         return frames
 
     return make
+
+
+@pytest.fixture(scope="session")
+def full(header: RecordingHeader, make_frame: MakeFrame) -> Record:
+    """Return a recorder of `count` frames, some missing, some with holes, with all that is recorded beside them."""
+
+    def make(path: Path, count: int, **options: Any) -> list[Frame]:
+        frames = [make_frame(k + (k > 9), lost_groups=2 * (k % 4)) for k in range(count)]
+        with RecordingWriter(path, header, **options) as writer:
+            for k, frame in enumerate(frames):
+                writer.append(frame, truth_of(frame))
+                if k % 3 == 0:
+                    writer.add_event(event_at(k))
+                    writer.add_side_packet(side_packet_at(k))
+        return frames
+
+    return make
+
+
+def event_at(k: int) -> Event:
+    return Event(host_monotonic_ns=k, host_utc_ns=10**18 + k, kind=list(EventKind)[k % 5], text=f"Käfer no. {k}")
+
+
+def side_packet_at(k: int) -> SidePacket:
+    return SidePacket(host_monotonic_ns=k, host_utc_ns=10**18 + k, kind="mmw-demo-tlv", data=bytes(range(10 * k)))
 
 
 def truth_of(frame: Frame) -> Truth:

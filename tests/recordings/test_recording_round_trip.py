@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_a_file_describes_itself(tmp_path: Path, header: RecordingHeader, record
         assert samples.shape == (3, 4, 2, 4, 8, 4)
         assert samples.chunks == (1, 4, 2, 4, 8, 4)
         assert [dim.label for dim in samples.dims] == list(schema.SAMPLE_AXES)
-        for group in ("frames", "truth"):
+        for group in ("frames", "truth", "losses", "events", "side"):
             for dataset in file[group].values():
                 assert dataset.attrs["units"], dataset.name
                 assert all(dim.label for dim in dataset.dims), dataset.name
@@ -154,7 +155,7 @@ def test_a_file_describes_itself(tmp_path: Path, header: RecordingHeader, record
         assert file["profile"][()].decode() == header.profile_text
         for name in ("format", "created_utc", "uuid", "host_platform", "package_version"):
             assert file.attrs[name], name
-        assert file.attrs["schema_version"] == 1
+        assert file.attrs["schema_version"] == 2
 
 
 def test_words_in_the_file_follow_the_sensor(tmp_path: Path, header: RecordingHeader, sensor: FmcwSensor) -> None:
@@ -232,17 +233,18 @@ def test_closing_waits_for_the_disk_as_windows_wants_it(
 ) -> None:
     import fcntl
 
-    synced: list[int] = []
+    synced: list[bool] = []
 
     def fsync(descriptor: int) -> None:
         # Windows refuses to flush what was opened for reading only.
-        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        if not folder and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        synced.append(descriptor)
+        synced.append(folder)
 
     monkeypatch.setattr(os, "fsync", fsync)
     record(tmp_path / "run.h5", 2)
-    assert len(synced) == 1
+    assert synced == [False, True], "the file, then its name in the folder"
 
 
 def test_a_file_that_could_not_be_begun_is_removed(
