@@ -4,6 +4,7 @@
 the name of the promise that is broken. Hardware drivers pass it as simulated ones do; it needs no test framework.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from itertools import islice, pairwise
@@ -12,6 +13,7 @@ import numpy as np
 
 from isactrack.drivers.device import Device, DeviceState
 from isactrack.errors import DeviceStateError, IsacError
+from isactrack.events import Event, EventKind, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.source import Source
@@ -38,6 +40,7 @@ def check_device(make: MakeDevice, *, frames: int = 3) -> None:
         check(make)
     check_frames(make, frames=frames)
     check_restart(make, frames=frames)
+    check_beside_the_frames(make, frames=frames)
 
 
 def check_lifecycle(make: MakeDevice) -> None:
@@ -150,6 +153,60 @@ def check_restart(make: MakeDevice, *, frames: int) -> None:
         device.configure()
         device.start()
         assert device.read(10.0) is not None, "after a second configure() the device yields frames"
+
+
+def check_beside_the_frames(make: MakeDevice, *, frames: int) -> None:
+    """Check that events and side packets can be taken in any state and from another thread, each of them once."""
+    device = make()
+    stopped, failures = threading.Event(), list[BaseException]()
+
+    def take_meanwhile() -> None:
+        try:
+            while not stopped.wait(0.001):
+                _take(device)
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that asked
+            failures.append(error)
+
+    with device:
+        _take(device)
+        device.configure()
+        _take(device)
+        other = threading.Thread(target=take_meanwhile)
+        device.start()
+        other.start()
+        try:
+            taken = list(islice(device.frames(), frames))
+        finally:
+            stopped.set()
+            other.join()
+        if failures:
+            raise failures[0]
+        assert len(taken) == frames, f"{len(taken)} frames came instead of {frames} while events were taken"
+        device.stop()
+        _take(device)
+    _take(device)
+    assert _take(device) == 0, "what was taken from a closed device came again"
+
+
+def _take(device: Device) -> int:
+    """Take what came beside the frames, check it, and return how much it was."""
+    events, packets = device.take_events(), device.take_side_packets()
+    assert isinstance(events, list), f"take_events() returns {type(events).__name__}, it must be a list"
+    assert isinstance(packets, list), f"take_side_packets() returns {type(packets).__name__}, it must be a list"
+    for event in events:
+        assert isinstance(event, Event), f"take_events() holds {event!r}, which is no Event"
+        assert isinstance(event.kind, EventKind), f"the kind {event.kind!r} of an event is no EventKind"
+        assert event.text and "\n" not in event.text, f"an event says {event.text!r}, it must be one line"
+    for packet in packets:
+        assert isinstance(packet, SidePacket), f"take_side_packets() holds {packet!r}, which is no SidePacket"
+        assert packet.kind.isascii() and 0 < len(packet.kind) <= 32, f"{packet.kind!r} is no kind of a packet"
+        assert isinstance(packet.data, bytes), f"the data of a side packet are {type(packet.data).__name__}, not bytes"
+    for name, times_ns in (
+        ("events", [event.host_monotonic_ns for event in events]),
+        ("side packets", [packet.host_monotonic_ns for packet in packets]),
+    ):
+        assert times_ns == sorted(times_ns), f"{name} come oldest first"
+    return len(events) + len(packets)
 
 
 def _check_frame(frame: Frame, sensor: FmcwSensor) -> None:
