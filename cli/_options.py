@@ -79,7 +79,7 @@ def add_profile_option(function: _Command) -> _Command:
         "profile",
         type=click.Path(readable=False, path_type=Path),
         metavar="CFG",
-        help="Profile for the radar; its default if left out.",
+        help="Profile for the radar, .cfg or .toml; its default if left out.",
     )(function)
 
 
@@ -92,6 +92,19 @@ def parse_duration(text: str) -> float:
     if match is None or float(match[1]) <= 0.0:
         raise click.BadParameter(f"{text!r} is not a positive time such as 60s, 500ms, 5min or 1h")
     return float(match[1]) * _DURATION_UNITS_S[match[2]]
+
+
+_SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4,
+               "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}  # fmt: skip
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``500MB``, ``1.5 GB`` or ``2GiB``; a bare number counts bytes."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*", text)
+    unit = None if match is None else _SIZE_UNITS.get(match[2].lower())
+    if match is None or unit is None or float(match[1]) * unit < 1.0:
+        raise click.BadParameter(f"{text!r} is not a positive size such as 500MB or 1GB")
+    return round(float(match[1]) * unit)
 
 
 def parse_share(text: str) -> float:

@@ -39,7 +39,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
-    """Print a table on stdout; columns whose name starts with ``>`` are aligned to the right."""
+    """Print a table on stdout; ``>`` before a column's name aligns it to the right; cells may be rich texts."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -48,7 +48,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for column in columns:
         table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     _stdout().print(table)
 
 

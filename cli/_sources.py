@@ -11,6 +11,7 @@ from isactrack.drivers.registry import open_device
 from isactrack.drivers.url import DeviceUrl
 from isactrack.errors import ConfigError, RecordingError
 from isactrack.recordings import Recording, open_recording
+from isactrack.recordings.manifest import MANIFEST, is_recording_folder
 from isactrack.recordings.superblock import read_state
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -86,6 +87,21 @@ def check_file(path: Path, wanted: str) -> None:
         raise RecordingError(f"cannot read {path}: {error.strerror}", "check the permissions of the file") from error
 
 
+def check_recording(path: Path, wanted: str = "a recording (.h5 or the folder of one)") -> None:
+    """Complain about what is neither a file nor the folder of a recording, or cannot be read; see `check_file`.
+
+    Raises
+    ------
+    RecordingError
+        With what is wrong.
+    """
+    if is_recording_folder(path):
+        return
+    if path.is_dir():
+        raise RecordingError(f"{path} is a folder and no recording: there is no {MANIFEST} in it", f"give {wanted}")
+    check_file(path, wanted)
+
+
 def check_capture(path: Path) -> None:
     """Complain about a capture to import that is a recording already: its bytes are no samples.
 
@@ -108,7 +124,7 @@ def open_frames(path: Path) -> Iterator[Recording]:
     RecordingError
         If it cannot be opened, or holds no whole frame.
     """
-    check_file(path, "a recording (.h5)")
+    check_recording(path)
     with open_recording(path) as recording:
         if not len(recording):
             raise RecordingError(
@@ -120,14 +136,14 @@ def open_frames(path: Path) -> Iterator[Recording]:
 
 
 def is_recording(path: Path) -> bool:
-    """Return whether a file is, or was meant to be, a recording: by its first bytes, or its name if it is cut.
+    """Return whether a path is, or was meant to be, a recording: a folder, or by first bytes or by name if it is cut.
 
     Raises
     ------
     RecordingError
         If it cannot be read.
     """
-    if path.suffix.lower() in HDF5_SUFFIXES:
+    if is_recording_folder(path) or path.suffix.lower() in HDF5_SUFFIXES:
         return True
     try:
         return read_state(path).is_hdf5

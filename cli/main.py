@@ -22,7 +22,10 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT}
 COMMANDS = {
     "demo": "Run a simulated crossing in real time: recording, tracks, picture.",
     "devices": "List the devices that can be opened.",
+    "doctor": "Find what keeps this computer and its hardware from capturing.",
+    "card": "Look after the DCA1000 capture card.",
     "record": "Record a device to a file.",
+    "session": "Record several devices together, as a session file says.",
     "replay": "Play a recording back at its own pace.",
     "process": "Detect targets in a recording.",
     "track": "Track targets through a recording.",
@@ -30,6 +33,8 @@ COMMANDS = {
     "view": "Watch a device or a recording.",
     "info": "Show what a recording holds.",
     "validate": "Check a recording or a radar profile.",
+    "repair": "Save what is whole of a damaged recording.",
+    "export": "Write a recording for other programs.",
     "import": "Turn captured samples of other tools into a recording.",
 }
 _MODULES = {"import": "import_"}

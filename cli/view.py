@@ -49,10 +49,10 @@ def command(
     from isactrack.acquisition.session import Session
     from isactrack.cli import _capture
     from isactrack.cli._sources import open_source, read_profile, source_file
+    from isactrack.drivers.replay import ReplayDevice
     from isactrack.gui.models.feed import SessionFeed
     from isactrack.gui.models.picture_file import check_picture
     from isactrack.gui.qt.app import run_viewer
-    from isactrack.recordings.superblock import read_state
     from isactrack.source import Source
 
     chain, tracker = chain_config(options), tracker_config(options)
@@ -68,8 +68,7 @@ def command(
         # A file is read as fast as it goes; the viewer has its own transport bar.
         device = open_source(source, speed="max")
         try:
-            state = None if file is None else read_state(file)
-            unclosed = state is not None and (state.open_for_write or state.is_cut)
+            unclosed = isinstance(device, ReplayDevice) and not device.closed_cleanly
             sensor = device.configure(profile_text)
             pipeline = Pipeline(sensor, chain, tracker)
             if output is not None:

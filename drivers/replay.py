@@ -13,19 +13,25 @@ from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError, DeviceTimeoutError, IsacError, RecordingError
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.recordings.reader import Recording, open_recording
+from isactrack.recordings.folder import open_recording
+from isactrack.recordings.reader import Recording
 from isactrack.source import Source
 from isactrack.truth import Truth
 
 
 def open_url(url: DeviceUrl) -> "ReplayDevice":
-    """Open ``file://run.h5``.
+    """Open ``file://run.h5``, or a recording that is a folder: ``file://run1?stream=left`` or ``file://run1/left``.
 
-    Options: ``speed`` (1 is the recorded pace, ``max`` as fast as frames are taken), ``start`` (first frame, from 0).
+    Options: ``speed`` (1 is the recorded pace, ``max`` as fast as frames are taken), ``start`` (first frame, from 0),
+    ``stream`` (name of the device, where the folder has several).
     """
-    options = url.take(speed=None, start=0)
+    options = url.take(speed=None, start=0, stream=None)
+    stream = options["stream"]
     return ReplayDevice(
-        Path(url.target).expanduser(), speed=parse_speed(url.text, options["speed"]), start=int(options["start"] or 0)
+        Path(url.target).expanduser(),
+        speed=parse_speed(url.text, options["speed"]),
+        start=int(options["start"] or 0),
+        stream=None if stream is None else str(stream),
     )
 
 
@@ -35,15 +41,17 @@ class ReplayDevice(Device):
     Parameters
     ----------
     path
-        The recording.
+        The recording, a file or a folder.
     speed
         Device seconds a wall-clock second; infinite means as fast as frames are taken.
     start
         Index of the first frame.
+    stream
+        Stream of a folder that has several.
     """
 
-    def __init__(self, path: Path, *, speed: float = math.inf, start: int = 0) -> None:
-        self._recording: Recording = open_recording(path)
+    def __init__(self, path: Path, *, speed: float = math.inf, start: int = 0, stream: str | None = None) -> None:
+        self._recording: Recording = open_recording(path, stream)
         super().__init__(pose=self._recording.pose)
         try:
             _check_frames(self._recording, start)
@@ -70,6 +78,11 @@ class ReplayDevice(Device):
             serial_number=header.serial_number,
             firmware=header.firmware,
         )
+
+    @property
+    def closed_cleanly(self) -> bool:
+        """Whether the recording was ended on purpose, see `Recording`."""
+        return self._recording.closed_cleanly
 
     @property
     def profile_text(self) -> str:

@@ -55,6 +55,8 @@ def test_commands_in_the_documents_exist_with_their_options() -> None:
     wrong = []
     for place, (name, *arguments) in lines:
         command = root.get_command(context, name) if name in COMMANDS else None
+        while isinstance(command, click.Group) and arguments:
+            command = command.get_command(context, arguments.pop(0))
         known = (
             {"--help"} | {option for p in command.params for option in p.opts + p.secondary_opts} if command else set()
         )
@@ -80,7 +82,10 @@ def test_the_readme_lists_the_exit_code_of_every_error() -> None:
 
 def test_the_recording_format_lists_what_the_schema_holds() -> None:
     text = (ROOT / "docs" / "recording-format.md").read_text(encoding="utf-8")
-    columns = {column.name for column in (*schema.FRAME_COLUMNS, *schema.TRUTH_COLUMNS)}
+    tables = (
+        schema.FRAME_COLUMNS, schema.TRUTH_COLUMNS, schema.LOSS_COLUMNS, schema.EVENT_COLUMNS, schema.SIDE_COLUMNS,
+    )  # fmt: skip
+    columns = {column.name for table in tables for column in table}
     names = columns | set(schema.SESSION_TYPE.names or ()) | set(schema.POSE_UNITS)
     assert sorted(name for name in names if f"`{name}`" not in text) == []
     assert f"schema version {schema.SCHEMA_VERSION}" in text

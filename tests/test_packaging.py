@@ -93,7 +93,7 @@ def test_entry_points_resolve(project: dict[str, Any], group: str) -> None:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = {"PySide6", "h5py", "matplotlib", "numba", "pyqtgraph", "scipy", "serial"}
+    heavy = {"PySide6", "h5py", "hdf5plugin", "matplotlib", "numba", "pyqtgraph", "scipy", "serial"}
     code = "import sys; from isactrack import *; print('\\n'.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "isactrack.frame" in loaded.split()
@@ -119,7 +119,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(
         "/".join((*rooms[room].split("."), *path.relative_to(ROOT / room).parts))
         for room in rooms
         for path in (ROOT / room).rglob("*")
-        if path.suffix in {".py", ".cfg"} or path.name == "py.typed"
+        if path.suffix in {".py", ".toml", ".rules"} or path.name == "py.typed"
     }
     dist_info = f"isactrack-{project['project']['version']}.dist-info/"
     assert {name for name in held if not name.startswith(dist_info)} == modules

@@ -271,7 +271,8 @@ def test_devices_are_listed_for_people_and_machines(capsys: pytest.CaptureFixtur
     simulated = [device for device in data["devices"] if device["source"] == "simulated"]
     assert [device["url"] for device in simulated] == ["sim://awr1642"]
     for device in data["devices"]:
-        assert set(device) == {"url", "model", "description", "source"}
+        keys = {"url", "model", "description", "source", "console_port", "data_port", "serial_number"}
+        assert set(device) == keys
         assert device["url"] in table
 
 

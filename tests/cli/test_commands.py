@@ -22,7 +22,9 @@ from isactrack.cli import _capture
 from isactrack.cli._options import Options
 from isactrack.cli._output import shows_progress
 from isactrack.cli.main import root, run
-from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.awr1642.dialect import Dialect
+from isactrack.drivers.awr1642.probes import BufferGrant
+from isactrack.drivers.awr1642.profile import as_cfg, default_profile, parse_profile
 from isactrack.drivers.device import DeviceStats
 from isactrack.errors import RecordingError
 from isactrack.frame import Frame
@@ -152,7 +154,8 @@ def test_a_run_that_records_nothing_leaves_the_old_file(
     elif fault == "interrupted":
         code = 130
 
-        def interrupted(session: Session) -> bool:
+        def interrupted(session: Session, *, markers: bool) -> bool:
+            assert markers
             session.stop()
             return True
 
@@ -255,7 +258,7 @@ def test_a_device_that_is_not_there_is_one_clear_error_and_leaves_no_file(
 
 def test_a_wrong_line_of_a_profile_is_named(tmp_path: Path, capsys: Capture) -> None:
     profile = tmp_path / "bad.cfg"
-    profile.write_text(default_profile().replace("profileCfg 0", "profilCfg 0"), encoding="utf-8")
+    profile.write_text(as_cfg(default_profile(), Dialect.SDK3).replace("profileCfg 0", "profilCfg 0"), encoding="utf-8")
     line = next(k for k, text in enumerate(profile.read_text().splitlines(), 1) if "profilCfg" in text)
     err = complaint(capsys, "record", "-d", SIM, "-c", profile, "-o", tmp_path / "x.h5", code=2)
     assert f"line {line} " in err
@@ -264,8 +267,9 @@ def test_a_wrong_line_of_a_profile_is_named(tmp_path: Path, capsys: Capture) -> 
 
 
 def test_a_profile_is_sent_and_recorded(tmp_path: Path, capsys: Capture) -> None:
-    profile = tmp_path / "fast.cfg"
-    profile.write_text(default_profile().replace("frameCfg 0 0 64 0 100 1 0", "frameCfg 0 0 32 0 50 1 0"))
+    profile = tmp_path / "fast.toml"
+    text = default_profile().replace("loops = 64", "loops = 32").replace("period_ms = 100", "period_ms = 50")
+    profile.write_text(text, encoding="utf-8")
     answer(capsys, "record", "-d", f"{SIM}&speed=max", "-c", profile, "-o", tmp_path / "fast.h5", "--frames", 3)
     with open_recording(tmp_path / "fast.h5") as recording:
         assert (recording.sensor.loops_per_frame, recording.sensor.frame_period_s) == (32, 0.05)
@@ -729,7 +733,7 @@ def test_a_failed_check_ends_with_the_next_step(cut: Path, tmp_path: Path, capsy
         return capsys.readouterr().err.splitlines()[-1]
 
     profile = tmp_path / "p.cfg"
-    profile.write_text(default_profile().replace("profileCfg 0", "profilCfg 0"), encoding="utf-8")
+    profile.write_text(as_cfg(default_profile(), Dialect.SDK3).replace("profileCfg 0", "profilCfg 0"), encoding="utf-8")
     assert last_line(profile, 2) == "  -> did you mean 'profileCfg'?"
     profile.write_text(default_profile().replace("8.015", "80.15"), encoding="utf-8")
     assert last_line(profile, 2).startswith("  -> correct the profile")
@@ -738,9 +742,30 @@ def test_a_failed_check_ends_with_the_next_step(cut: Path, tmp_path: Path, capsy
     assert last_line(cut, 5).startswith("  -> copy it again")
 
 
+def test_a_profile_in_physical_units_is_checked_with_what_it_gives(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "p.toml"
+    profile.write_text(default_profile(), encoding="utf-8")
+    data = answer(capsys, "validate", profile)
+    assert data["valid"]
+    assert data["derived"]["velocity_max_mps"] == parse_profile(default_profile()).velocity_max_mps
+    assert run(["validate", str(profile)]) == 0
+    assert "16.465 m/s" in capsys.readouterr().out
+    grant = BufferGrant(granted_bytes=100_000, forced=False, limit_bytes=100_000)
+    monkeypatch.setattr("isactrack.drivers.awr1642.probes.receive_buffer", lambda wanted_bytes: grant)
+    data = answer(capsys, "validate", profile, code=2)
+    assert [check["name"] for check in data["checks"] if not check["passed"]] == ["receive buffer"]
+    assert "this computer may lose packets" in complaint(capsys, "validate", profile, code=2)
+    profile.write_text(default_profile().replace("loops", "lops"), encoding="utf-8")
+    err = complaint(capsys, "validate", profile, code=2)
+    assert "did you mean 'loops'?" in err
+    assert "derived" not in answer(capsys, "validate", profile, code=2)
+
+
 def test_a_profile_of_an_older_editor_is_read(tmp_path: Path, capsys: Capture) -> None:
     profile = tmp_path / "p.cfg"
-    profile.write_bytes(("% Prüfstand, 20 °C\r\n" + default_profile()).encode("latin-1"))
+    profile.write_bytes(("% Prüfstand, 20 °C\r\n" + as_cfg(default_profile(), Dialect.SDK3)).encode("latin-1"))
     assert answer(capsys, "validate", profile)["valid"]
     answer(capsys, "record", "-d", f"{SIM}&speed=max", "-c", profile, "-o", tmp_path / "x.h5", "--frames", 1)
     assert answer(capsys, "info", tmp_path / "x.h5")["profile_text"].startswith("% Prüfstand, 20 °C\n")
