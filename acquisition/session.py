@@ -445,6 +445,8 @@ class Session:
                 else:
                     frame, truth, _ = item
                     recorder.append(frame, truth)
+        except Exception as error:  # noqa: BLE001 - kept before the recorder closes, which notes why it ended
+            self._fail("recorder", error)
         finally:
             self._recorder_queue.close()
             self._close_recorder(self._reason())

@@ -20,7 +20,7 @@ from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWrit
 from isactrack.recordings.filters import BITSHUFFLE_LZ4
 from isactrack.recordings.folder import check_folder_not_recorded
 from isactrack.recordings.locks import check_not_recorded
-from isactrack.recordings.manifest import MANIFEST, ManifestFile, is_recording_folder
+from isactrack.recordings.manifest import MANIFEST, ManifestFile, is_recording_folder, recording_around
 from isactrack.units import bytes_text
 
 _REFRESH_S = 0.25
@@ -52,8 +52,7 @@ def check_target(path: Path, overwrite: bool, *sources: Path | None) -> None:
     _check_regular(path)
     if path.exists() and not overwrite:
         raise RecordingError(f"{path} exists already", "choose another name, or give --overwrite to replace it")
-    if not path.resolve().parent.is_dir():
-        raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
+    _check_folder_above(path)
     check_not_recorded(path)
 
 
@@ -82,8 +81,7 @@ def check_folder_target(path: Path, overwrite: bool, *sources: Path | None) -> N
         if not (is_recording_folder(path) and (path / MANIFEST).is_file()):
             raise RecordingError(f"{path} is no recording in a folder, and stays as it is", "choose another name")
         check_folder_not_recorded(path)
-    if not path.resolve().parent.is_dir():
-        raise RecordingError(f"there is no folder {path.resolve().parent}", "create it first")
+    _check_folder_above(path)
 
 
 def check_table_target(path: Path, recording: Path) -> None:
@@ -107,6 +105,18 @@ def _check_regular(path: Path) -> None:
         raise RecordingError(f"{path} is a folder", "add a file name")
     if path.exists() and not path.is_file():
         raise RecordingError(f"{path} is no regular file and cannot be replaced", "give the name of a file")
+
+
+def _check_folder_above(path: Path) -> None:
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise RecordingError(f"there is no folder {path.parent}", "create it first")
+    around = recording_around(path)
+    if around is not None:
+        raise RecordingError(
+            f"{path} would lie in the recording {around}, which holds nothing but its own segments",
+            "choose another folder",
+        )
 
 
 def _check_other_than(path: Path, *sources: Path | None) -> None:
@@ -264,7 +274,7 @@ def run_session(session: Session, *, markers: bool = False) -> bool:
         session.start()
         with live_line() as show, typed_markers(mark) if markers else nullcontext():
             while not session.wait(_REFRESH_S):
-                show(f"{health_line(session.health())}  {mark.text()}{STOP_HINT}")
+                show(f"{health_line(session.health())}\n{mark.text()}{STOP_HINT}")
     except KeyboardInterrupt:
         session.stop()
         session.wait()

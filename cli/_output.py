@@ -16,6 +16,7 @@ SCHEMA_VERSION = 1
 
 _PIPE_WIDTH = 120
 """Width of tables that do not go to a terminal."""
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 def print_json(data: Mapping[str, object]) -> None:
@@ -48,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     for column in columns:
         table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(_visible(cell)) for cell in row))
     _stdout().print(table)
 
 
@@ -61,7 +62,7 @@ def print_facts(facts: Mapping[str, object], title: str | None = None) -> None:
     table.add_column(style="bold")
     table.add_column()
     for name, value in facts.items():
-        table.add_row(name, Text(str(value)))
+        table.add_row(name, Text(_visible(value)))
     _stdout().print(table)
 
 
@@ -118,6 +119,11 @@ def live_line() -> Iterator[Callable[[str], None]]:
 def human_share(share: float) -> str:
     """Return a share as per cent, e.g. ``0.05 %``."""
     return f"{100.0 * share:.3g} %"
+
+
+def _visible(value: object) -> str:
+    """Return a value as text that cannot steer the terminal: recordings hold what others typed."""
+    return str(value).translate(_CONTROLS)
 
 
 def _stdout() -> Any:

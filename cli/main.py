@@ -17,6 +17,7 @@ from isactrack.errors import IsacError, RecordingError
 
 EXIT_UNEXPECTED = 1
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT}
+_PATH_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS}
 
 # Help texts stand here so that `--help` imports no command, and with it neither h5py nor scipy.
 COMMANDS = {
@@ -131,10 +132,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _show_trace(options, error)
         return error.exit_code
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno in _DISK_ERRORS:
+            _discard_output()
+            _say(f"Error: cannot write the output: {error.strerror}", "free some space, or write elsewhere")
+        elif error.errno in _PATH_ERRORS and error.filename is not None:
+            _say(f"Error: cannot use {error.filename}: {error.strerror}", "check the name and the permissions")
+        else:
             return _unexpected(options, error)
-        _discard_output()
-        _say(f"Error: cannot write the output: {error.strerror}", "free some space, or write elsewhere")
         _show_trace(options, error)
         return RecordingError.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a stack trace

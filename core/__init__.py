@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from isactrack.tracks import Track, TrackStatus
     from isactrack.truth import Truth
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CaptureLossError",

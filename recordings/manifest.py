@@ -317,6 +317,15 @@ def is_stream_folder(path: Path) -> bool:
     return path.is_dir() and not (path / MANIFEST).is_file() and (path.parent / MANIFEST).is_file()
 
 
+def recording_around(path: Path) -> Path | None:
+    """Return the folder of the recording in which a path lies, None if it lies in none."""
+    for folder in path.absolute().parents:
+        with suppress(RecordingError):  # other programs have files of that name too
+            read_manifest(folder)
+            return folder
+    return None
+
+
 def describe_segment(recording: Recording, file: str, *, sha256: str, size: int) -> Segment:
     """Return the entry of a finished segment.
 

@@ -1,6 +1,5 @@
 """Finish a recording that is a folder after its writer was killed, or a segment was lost or damaged."""
 
-import contextlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -84,6 +83,8 @@ class _Repair:
         self._handled: set[str] = set()  # segments that are gone because this repair says so
 
     def run(self) -> FolderRepairReport:
+        for stale in (*self._path.glob(f".{MANIFEST}.*"), *self._path.glob("*/.*.repaired*")):
+            stale.unlink()  # of a recording or a repair that was killed
         old = self._old_manifest()
         names = [stream.name for stream in old.streams]
         names += sorted(
@@ -167,8 +168,6 @@ class _Repair:
             return None
         final = path.with_name(path.name.removesuffix(PART_SUFFIX))
         copy = path.with_name(f".{final.name}.repaired")
-        with contextlib.suppress(FileNotFoundError):
-            copy.unlink()  # of a repair that was killed
         report = repair_recording(path, copy)
         if report.output is not None:
             self._repaired.append(report)

@@ -199,7 +199,7 @@ class RecordingWriter:
         if free < DISK_RESERVE_BYTES:
             self._give_up("disk nearly full")
             raise RecordingError(
-                f"the disk of {self._path} is nearly full: the recording ended after {self._frames} frames",
+                f"the disk of {self._path} is nearly full: the file ended after {self._frames} frames",
                 "all of them can be read; free some space or record to another disk",
             )
 
@@ -360,7 +360,7 @@ class RecordingWriter:
 
     def _write_error(self, error: Exception) -> RecordingError:
         return RecordingError(
-            f"cannot write {self._path}: {_reason(error)}; the recording ended after {self._frames} frames",
+            f"cannot write {self._path}: {_reason(error)}; the file ended after {self._frames} frames",
             "is the disk full, unplugged or over its quota? The frames so far can be read: see `isactrack validate`",
         )
 
@@ -507,19 +507,18 @@ def _create(path: Path, overwrite: bool) -> h5py.File:
 
 
 def _create_file(path: Path) -> h5py.File:
-    existed = path.exists()
     filters.register()
+    path.touch(exist_ok=False)  # of two that come at once, one gets the name; what is removed below is its own
     try:
-        file = h5py.File(path, "x", libver=_LIBVER, rdcc_nbytes=_CHUNK_CACHE_BYTES)
+        file = h5py.File(path, "w", libver=_LIBVER, rdcc_nbytes=_CHUNK_CACHE_BYTES)
         caching = file.id.get_mdc_config()
         caching.set_initial_size, caching.initial_size = True, _METADATA_CACHE_BYTES
         caching.min_size = caching.max_size = _METADATA_CACHE_BYTES
         file.id.set_mdc_config(caching)
         return file
     except (OSError, ValueError):
-        if not existed:  # on a full disk HDF5 leaves an empty file
-            with suppress(OSError):
-                path.unlink()
+        with suppress(OSError):
+            path.unlink()
         raise
 
 

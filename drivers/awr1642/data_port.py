@@ -16,6 +16,7 @@ from typing import Final
 import serial
 
 from isactrack.drivers.awr1642.discovery import find_data_port
+from isactrack.drivers.awr1642.limits import MAX_BAUD_RATE
 from isactrack.drivers.awr1642.profile import ProfileCommand
 from isactrack.drivers.awr1642.tlv import SIDE_PACKET_KIND, GuiMonitor, TlvPacket, TlvStream
 from isactrack.drivers.device import host_clocks
@@ -24,7 +25,6 @@ from isactrack.events import Event, EventKind, SidePacket
 
 DEFAULT_BAUD_RATE: Final = 921_600
 """Rate of the demo's data port unless ``configDataPort`` says otherwise."""
-MAX_BAUD_RATE: Final = 3_125_000
 MAX_QUEUED_BYTES: Final = 16 << 20
 """Packets that wait to be taken: three minutes of the port's default rate."""
 _READ_TIMEOUT_S: Final = 0.1

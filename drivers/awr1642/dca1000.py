@@ -39,7 +39,7 @@ DEFAULT_MAC: Final = "12:34:56:78:90:12"
 """Hardware address that every card is shipped with."""
 HELD_TAIL_S: Final = 2.0
 """The card holds the last, partial packet back until so long after the last data."""
-_SO_RCVBUFFORCE: Final = 33
+SO_RCVBUFFORCE: Final = 33
 """Linux: SO_RCVBUF beyond the system's limit, for whoever has CAP_NET_ADMIN; the socket module does not name it."""
 _SMALLEST_RECEIVE_BUFFER: Final = 1 << 16
 _ENOUGH_RECEIVE_BUFFER: Final = 1 << 20
@@ -366,7 +366,7 @@ def _enlarge_receive_buffer(sock: socket.socket, wanted_bytes: int) -> None:
     """Ask for a receive buffer; Linux cuts the wish of all but root to its limit, macOS refuses one beyond it."""
     if wanted_bytes and sys.platform == "linux":
         with contextlib.suppress(PermissionError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted_bytes)
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted_bytes)
             return
     while wanted_bytes >= _SMALLEST_RECEIVE_BUFFER:
         try:

@@ -32,10 +32,10 @@ from isactrack.drivers.awr1642.radar import Radar
 from isactrack.drivers.awr1642.receiver import Receiver
 from isactrack.drivers.awr1642.runs import RunLedger
 from isactrack.drivers.awr1642.spy import WireLog
-from isactrack.drivers.awr1642.watch import CardReports, Journal, LinkWatch
+from isactrack.drivers.awr1642.watch import HELD_UP_S, CardReports, Journal, LinkWatch
 from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats
 from isactrack.drivers.url import DeviceUrl
-from isactrack.errors import DeviceError, DeviceTimeoutError, ProtocolError
+from isactrack.errors import DeviceError, DeviceStateError, DeviceTimeoutError, ProtocolError
 from isactrack.events import Event, EventKind, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
@@ -219,6 +219,7 @@ class Awr1642(Device):
         )
         self._verdict = None
         self._realigned_s.clear()
+        self._radar.prepare()
         if self._data.is_wanted(self._data_request):
             self._data.open(self._radar.told_baud_rate() or self._data_request.baud)
         try:
@@ -242,7 +243,6 @@ class Awr1642(Device):
 
     def _start_radar(self, card: Dca1000) -> None:
         """Start record and radar. A start that fails may wedge the radar, so it is reset and tried once more."""
-        self._radar.prepare()
         card.start_record()
         try:
             self._radar.start()
@@ -269,13 +269,17 @@ class Awr1642(Device):
         silence_s = max(patience_s, limit_s)
         deadline = time.monotonic() + limit_s
         while self._frame_count is None or self._ledger.next_counter < self._frame_count:
-            frame = self._take(min(0.1, max(deadline - time.monotonic(), 0.0)))
+            began = time.monotonic()
+            frame = self._take(min(0.1, max(deadline - began, 0.0)))
             if frame is not None:
                 return frame
             receiver, now = self._receiver, time.monotonic()
             if receiver.ended:
                 self._raise_unless_over(receiver)
                 return None
+            if now - began > HELD_UP_S:
+                deadline += now - began
+                continue
             late = now >= deadline
             broke_off = now - receiver.heard_s >= silence_s or (late and limit_s >= patience_s)
             if broke_off or self._bytes_left(receiver) <= 0:
@@ -349,6 +353,8 @@ class Awr1642(Device):
     def _silence(self, limit_s: float) -> DeviceError:
         """Say why no frame came, as far as card and firmware tell."""
         with self._control:
+            if self.state is not DeviceState.STREAMING:  # another thread was quicker
+                return DeviceStateError("the device was stopped while a frame was waited for", "read while it streams")
             self._verdict = self._radar.listen() or self._verdict
             if self._verdict is not None:
                 return self._verdict

@@ -28,6 +28,8 @@ from isactrack.drivers.awr1642.discovery import (
     find_boards,
     find_usb_devices,
 )
+from isactrack.drivers.awr1642.limits import KERNEL_BYTES_PER_PACKET
+from isactrack.drivers.awr1642.receiver import RECEIVE_BUFFER_BYTES
 from isactrack.errors import DeviceError, DeviceNotFoundError, ProtocolError
 from isactrack.units import bytes_text
 
@@ -35,11 +37,7 @@ RULES_NAME: Final = "70-isactrack.rules"
 """Name of the udev rules; the number must stay below 73 for `uaccess` to work."""
 FULL_RATE: Final = 88.2e6
 """Bytes of samples a second at the card's highest rate, 60.6 thousand packets of 1456 bytes."""
-WANTED_BUFFER_BYTES: Final = 64 << 20
-"""Receive buffer that the receiver asks for."""
 _FULL_PACKETS_PER_S: Final = 60_600
-_KERNEL_BYTES_PER_PACKET: Final = 2304
-"""What one packet of the card takes of a receive buffer of Linux, its bookkeeping included."""
 _SHORT_PAUSE_S: Final = 0.015
 _LONG_PAUSE_S: Final = 0.1
 """Pauses of a busy computer: one that happens all the time, and one that hardly ever does."""
@@ -379,13 +377,13 @@ def check_firewall(active: Sequence[str], card_answers: bool) -> Diagnosis:
 def check_receive_buffer(grant: probes.BufferGrant) -> Diagnosis:
     """Judge for how long the receive buffer holds the card's highest rate while this computer is busy elsewhere."""
     name = "receive buffer"
-    pause_s = 2.0 * grant.granted_bytes / _KERNEL_BYTES_PER_PACKET / _FULL_PACKETS_PER_S
+    pause_s = 2.0 * grant.granted_bytes / KERNEL_BYTES_PER_PACKET / _FULL_PACKETS_PER_S
     found = f"{bytes_text(grant.granted_bytes)}, {1e3 * pause_s:.0f} ms of the card's highest rate"
     found += "; forced beyond the limit" if grant.forced else "; not forced: that needs CAP_NET_ADMIN"
     found += "" if grant.limit_bytes is None else f" (net.core.rmem_max {grant.limit_bytes})"
     if pause_s >= _LONG_PAUSE_S:
         return Diagnosis(name, Verdict.OK, found)
-    advice = f"`sudo sysctl -w net.core.rmem_max={WANTED_BUFFER_BYTES}`, and in /etc/sysctl.d for every boot"
+    advice = f"`sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}`, and in /etc/sysctl.d for every boot"
     if grant.limit_bytes is None:
         advice = "allow larger receive buffers; on macOS `sudo sysctl -w kern.ipc.maxsockbuf=16777216`"
     return Diagnosis(name, Verdict.FAIL if pause_s < _SHORT_PAUSE_S else Verdict.WARN, found, advice)
@@ -535,7 +533,7 @@ def _active_firewalls() -> list[str]:
 
 def _examine_computer(target: Target) -> Iterator[Diagnosis]:
     folder, rate = target.folder, target.rate
-    yield guarded("receive buffer", lambda: check_receive_buffer(probes.receive_buffer(WANTED_BUFFER_BYTES)))
+    yield guarded("receive buffer", lambda: check_receive_buffer(probes.receive_buffer(RECEIVE_BUFFER_BYTES)))
     if sys.platform == "linux":
         yield guarded("network queue", lambda: check_backlog(*probes.network_backlog()))
     yield guarded("processor", lambda: check_processor(*probes.processor()))

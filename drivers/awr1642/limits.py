@@ -33,6 +33,9 @@ SHORTEST_DELAY_US: Final = 5
 LINK_RESERVE: Final = 0.25
 """Share by which the link must be faster than the samples come, to work off what waits in the card's memory."""
 
+MAX_BAUD_RATE: Final = 3_125_000
+"""Of the radar's data port."""
+
 RECEIVE_PAUSE_S: Final = 0.1
 """For so long the computer may leave the socket alone."""
 KERNEL_BYTES_PER_PACKET: Final = 2304

@@ -19,10 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
+from isactrack.drivers.awr1642.dca1000 import SO_RCVBUFFORCE
+
 PROC: Final = Path("/proc")
 SYSFS: Final = Path("/sys")
 RULE_FOLDERS: Final = tuple(map(Path, ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d")))
-_SO_RCVBUFFORCE: Final = 33
 _MOST_PROCESSES: Final = 100_000
 _MOST_LINES: Final = 10_000
 _FIRST_BLOCK_BYTES: Final = 1 << 20
@@ -255,7 +256,7 @@ def receive_buffer(wanted_bytes: int, proc: Path = PROC) -> BufferGrant:
         forced = False
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted_bytes)
+                sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted_bytes)
                 forced = True
         trial = wanted_bytes
         while not forced and trial >= 4096:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from isactrack.drivers.awr1642.dialect import ARGUMENT_COUNTS, Dialect
-from isactrack.drivers.awr1642.limits import ProfileCheck, SetUp, labels, limit_checks
+from isactrack.drivers.awr1642.limits import MAX_BAUD_RATE, ProfileCheck, SetUp, labels, limit_checks
 from isactrack.drivers.awr1642.waveform import check_size, is_toml, parse_waveform, render
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor, IqOrder
@@ -333,6 +333,7 @@ def _platform(text: str) -> str:
 def _sensor(fields: _Fields, model: str) -> FmcwSensor:
     """Follow the commands as the firmware does."""
     _check_raw_capture(fields)
+    _check_data_port(fields)
     profile = fields.last("profileCfg")
     _frame_count(fields)
     masks = _chirp_masks(fields)
@@ -367,6 +368,16 @@ def _frame_count(fields: _Fields) -> int:
 def _register(value: float, lsb: float) -> float:
     """Cut a value to its register as the firmware's cast does; the tiny part forgives binary fractions."""
     return math.trunc(value / lsb + 1e-6) * lsb
+
+
+def _check_data_port(fields: _Fields) -> None:
+    """Refuse what the radar cannot write to its data port, or not at that rate."""
+    for command in fields.all("guiMonitor") + fields.all("configDataPort"):
+        for index in range(len(command.arguments)):
+            _integer(command, index)
+    for command in fields.all("configDataPort"):
+        if not 0 < _integer(command, 0) <= MAX_BAUD_RATE:
+            raise _bad_value(command, 0, "is no rate of the data port", f"use up to {MAX_BAUD_RATE} baud, e.g. 921600")
 
 
 def _check_raw_capture(fields: _Fields) -> None:

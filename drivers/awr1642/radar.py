@@ -165,6 +165,7 @@ class Radar:
         if self._unsure:
             self._try_reset("the start before failed")
             self._console.synchronise()
+            self._unsure = True  # until it has started: what follows may be interrupted
             self._send_all()
 
     def start(self) -> None:
@@ -276,9 +277,9 @@ class Radar:
 
     def _reset(self, reason: str) -> None:
         """Reset the radar through the card and wait for its prompt."""
-        _log.warning("the radar is reset through the capture card: %s", reason)
         self._applied = False
         self._reset_line()
+        _log.warning("the radar is reset through the capture card: %s", reason)
         self._note(EventKind.RADAR, f"reset through the capture card: {reason}")
         if self._console.await_banner(BOOT_S) is None:
             raise DeviceTimeoutError(

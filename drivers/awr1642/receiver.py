@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from isactrack.drivers.awr1642 import reading_process
 from isactrack.drivers.awr1642.assembler import FrameAssembler
 from isactrack.drivers.awr1642.dca1000 import DEFAULT_DELAY_S, Addresses, bind_udp
-from isactrack.drivers.awr1642.limits import PACKET_DATA_BYTES, PACKET_TIME_S
+from isactrack.drivers.awr1642.limits import KERNEL_BYTES_PER_PACKET, PACKET_DATA_BYTES, PACKET_TIME_S
 from isactrack.drivers.awr1642.reading_process import (
     ANNOUNCEMENT,
     BATCH,
@@ -68,7 +68,6 @@ DRAIN_S: Final = 1.0
 COALESCE_S: Final = 8e-3
 """Longest pause in which packets gather: about 480 at full rate."""
 _LINK_INTERVAL_S: Final = 12.3e-6  # 1532 bytes at 1 Gbit/s, gaps and preamble included
-_PACKET_MEMORY_BYTES: Final = 2304  # what Linux charges the socket's buffer for a packet of the card
 START_S: Final = 10.0
 """Longest wait for the process that reads the socket to start."""
 PATIENCE_S: Final = 5.0
@@ -177,7 +176,7 @@ def _limit_wait(sock: socket.socket) -> None:
 
 def coalescing_pause_s(sock: socket.socket) -> float:
     """Return for how long packets may gather: a link at its limit fills a quarter of the socket's buffer in it."""
-    packets = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) / _PACKET_MEMORY_BYTES
+    packets = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) / KERNEL_BYTES_PER_PACKET
     return min(COALESCE_S, packets * _LINK_INTERVAL_S / 4.0)
 
 
@@ -439,9 +438,9 @@ class Receiver:
         with self._closing:
             if self._closed:
                 return
-            self._closed = True
             self._source.stop()
             self._thread.join()
+            self._closed = True  # not before: a Ctrl-C while it waits leaves the rest to the next call
             self._source.close()
             self._socket.close()
 

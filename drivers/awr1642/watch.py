@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -12,6 +13,8 @@ from isactrack.events import Event, EventKind
 
 MOST_EVENTS: Final = 1000
 """Events that wait to be taken; beyond that the oldest are forgotten."""
+HELD_UP_S: Final = 1.0
+"""If it takes so much longer to come back, the program was held up, and what came meanwhile is yet to be read."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class LinkWatch:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._silent_since_s: float | None = None
+        self._looked_s = math.inf
 
     def look(self, now_s: float, heard_s: float, *, patience_s: float, expected: bool = True) -> None:
         """Look at the time at which the last data came.
@@ -102,6 +106,9 @@ class LinkWatch:
         expected
             Whether data are due at all.
         """
+        held_up, self._looked_s = now_s - self._looked_s > HELD_UP_S, now_s
+        if held_up:
+            return
         since_s, silent = self._silent_since_s, now_s - heard_s > patience_s
         if since_s is None and silent and expected:
             self._silent_since_s = heard_s

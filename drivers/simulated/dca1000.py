@@ -2,7 +2,6 @@
 
 import ipaddress
 import struct
-from typing import Final
 
 from isactrack.drivers.awr1642.dca1000 import (
     DEFAULT_DELAY_S,
@@ -17,6 +16,7 @@ from isactrack.drivers.awr1642.dca1000 import (
     fpga_config,
     payload_bytes,
 )
+from isactrack.drivers.awr1642.limits import PACKET_TIME_S
 from isactrack.errors import ProtocolError
 
 FPGA_VERSION = 0x0402
@@ -24,8 +24,6 @@ FPGA_VERSION = 0x0402
 _SUCCESS, _FAILURE = 0, 1
 _CONFIG_VALUES = ((1, 2), (1, 2), (1, 2), (1, 2), (1, 2, 3))
 """What the bytes of CONFIG_FPGA_GEN may be, but the last, which may be anything."""
-_WIRE_S: Final = 11.728e-6
-"""Time that a full packet takes on the wire: 1466 bytes at 1 Gbit/s."""
 
 
 class Dca1000Fpga:
@@ -72,7 +70,7 @@ class Dca1000Fpga:
     @property
     def packet_s(self) -> float:
         """Time from one packet to the next when there is enough to send, seconds."""
-        return _WIRE_S + self._delay_s
+        return PACKET_TIME_S + self._delay_s
 
     def handle(self, datagram: bytes) -> list[bytes]:
         """Take a datagram of the control port and return the replies; malformed ones get none."""

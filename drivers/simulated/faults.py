@@ -81,6 +81,7 @@ _RULES: Final = {
         "the card's input buffer is full: the same with LVDS_BUFFER_FULL", duration_s=0.1, needs_start=True
     ),
 }
+_MOST_LATE_FRAMES: Final = 1_000_000
 _INSTANT: Final = (FaultKind.EXCEPTION, FaultKind.RESET)
 _TIME: Final = r"(\d+(?:\.\d+)?)(ms|s)?"
 _SYNTAX: Final = re.compile(rf"([a-z-]+)(?:@{_TIME})?(?:[+ ]{_TIME})?")  # a "+" in a URL stands for a space
@@ -281,8 +282,10 @@ class Faults:
                 raise ConfigError(f"{name}={share} is no share of the packets", "use 0 to 1")
         if burst < 1:
             raise ConfigError(f"burst={burst} is no count of packets", "use a whole number from 1")
-        if not 0.0 < late_frames < math.inf:
-            raise ConfigError(f"late_frames={late_frames} is no count of frames", "use a positive number, e.g. 2")
+        if not 0.0 < late_frames <= _MOST_LATE_FRAMES:
+            raise ConfigError(
+                f"late_frames={late_frames} is no count of frames", f"use a positive number up to {_MOST_LATE_FRAMES}"
+            )
         self._dup, self._reorder, self._late, self._late_frames = dup, reorder, late, late_frames
         # A burst begins rarely enough that the share of all packets is what was asked for.
         self._burst, self._burst_begins = burst, loss / (burst * (1.0 - loss) + loss)

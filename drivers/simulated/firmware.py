@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from isactrack.drivers.awr1642.dialect import ARGUMENT_COUNTS, NEEDED, Dialect
+from isactrack.drivers.awr1642.limits import MAX_BAUD_RATE
 from isactrack.drivers.awr1642.profile import check_profile, frames_in_profile, parse_profile
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
@@ -17,7 +18,6 @@ from isactrack.fmcw import FmcwSensor
 PROMPT: Final = "mmwDemo:/>"
 MAX_LINE: Final = 255
 DATA_PORT_BAUD: Final = 921600
-MAX_DATA_PORT_BAUD: Final = 3125000
 DATA_PORT_ACKNOWLEDGE: Final = b"\xff" * 16
 _BANNER: Final = "*" * 42
 _REBOOT_ONLY: Final = ("dfeDataOutputMode", "channelCfg", "adcCfg", "lowPower")
@@ -215,7 +215,7 @@ class MmwDemoFirmware:
         return 3 if self._ever_started else int(self._opened is not None)
 
     def _configure_data_port(self, baud: int, acknowledge: int) -> list[str]:
-        if not 0 < baud <= MAX_DATA_PORT_BAUD:
+        if not 0 < baud <= MAX_BAUD_RATE:
             return ["Error: Invalid baud rate", "Error -1"]
         self.data_port_baud = baud
         self._on_data_port(baud, DATA_PORT_ACKNOWLEDGE if acknowledge == 1 else b"")

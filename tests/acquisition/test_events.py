@@ -2,17 +2,18 @@
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from isactrack.acquisition.session import Session
 from isactrack.drivers.device import Device, DeviceInfo, host_clocks
-from isactrack.errors import DeviceStateError, ProtocolError
+from isactrack.errors import DeviceStateError, ProtocolError, RecordingError
 from isactrack.events import Event, EventKind, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording
+from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWriter, create_folder, open_recording
 from isactrack.source import Source
 
 SENSOR = FmcwSensor(
@@ -78,12 +79,15 @@ class TalkingDevice(Device):
         pass
 
 
-def session_of(device: TalkingDevice, path: Path) -> Session:
-    header = RecordingHeader(
+def header_of(device: TalkingDevice) -> RecordingHeader:
+    return RecordingHeader(
         sensor=device.configure(), source=Source.SIMULATED, origin=Source.SIMULATED, device_url="fake://",
         device_model="fake",
     )  # fmt: skip
-    return Session(device, recorder=RecordingWriter(path, header))
+
+
+def session_of(device: TalkingDevice, path: Path) -> Session:
+    return Session(device, recorder=RecordingWriter(path, header_of(device)))
 
 
 def test_events_and_packets_of_a_device_are_recorded_in_their_place(tmp_path: Path) -> None:
@@ -125,6 +129,20 @@ def test_what_ended_a_session_is_an_event(tmp_path: Path) -> None:
         assert (last.kind, last.text) == (EventKind.SESSION, "capture failed: the firmware is gone")
         assert recording.stop_reason == "error: the firmware is gone"
         assert recording.closed_cleanly
+
+
+def test_a_stream_that_could_not_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = TalkingDevice(5)
+    recorder = SegmentedWriter(create_folder(tmp_path / "run1"), header_of(device), flush_interval_s=0.0)
+    with Session(device, recorder=recorder) as session:
+        full = SimpleNamespace(free=0)
+        monkeypatch.setattr("isactrack.recordings.writer.shutil.disk_usage", lambda _path: full)
+        session.start()
+        with pytest.raises(RecordingError, match="nearly full"):
+            session.wait()
+    with open_recording(tmp_path / "run1") as recording:
+        assert recording.closed_cleanly
+        assert recording.stop_reason.startswith("error: the disk of ")
 
 
 def test_without_a_recorder_events_are_taken_off_the_device_all_the_same() -> None:

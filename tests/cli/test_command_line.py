@@ -259,6 +259,19 @@ def test_output_to_a_full_disk_is_one_clear_error() -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows words it another way")
+@pytest.mark.parametrize("arguments", [["record", "-d", "sim://awr1642", "-o"], ["info"], ["repair"]])
+def test_a_name_that_no_file_can_have_is_one_clear_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = 300 * "x" + ".h5"
+    assert run([*arguments, name]) == 5
+    complaint, hint = capsys.readouterr().err.splitlines()
+    assert complaint.startswith("Error: ")
+    assert complaint.endswith("File name too long")
+    assert "check the" in hint
+
+
 # --- devices -------------------------------------------------------------------------------------------------------
 
 
@@ -296,6 +309,16 @@ def test_main_turns_a_polite_kill_into_an_interrupt(
     finally:
         for ending, handler in former.items():
             signal.signal(ending, handler)
+
+
+def test_what_others_typed_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from isactrack.cli._output import print_facts, print_table
+
+    print_facts({"note": "a\x1b[31mred\x07, t\u00fcr"})
+    print_table(["event"], [("\x9b2J\x7f",)])
+    out = capsys.readouterr().out
+    assert r"a\x1b[31mred\x07, tür" in out
+    assert r"\x9b2J\x7f" in out
 
 
 # --- JSON ----------------------------------------------------------------------------------------------------------

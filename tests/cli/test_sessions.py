@@ -230,6 +230,17 @@ def test_folders_are_not_overwritten_by_accident(capsys: Capture, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run1"]
 
 
+def test_nothing_is_recorded_into_another_recording(two: tuple[Path, dict[str, Any]], capsys: Capture) -> None:
+    path, _ = two
+    names = sorted(path.rglob("*"))
+    for output in (path / "left" / "000009.h5", path / "left" / "more.h5", path / "more.h5"):
+        bad = ["record", "-d", "sim://awr1642?speed=max", "-o", str(output), "--frames", "2"]
+        assert f"would lie in the recording {path.resolve()}," in complaint(capsys, *bad, code=5)
+    bad = ["record", "-d", "sim://awr1642", "-o", str(path / "run2"), "--frames", "2", "--segment-time", "1s"]
+    assert "would lie in" in complaint(capsys, *bad, code=5)
+    assert sorted(path.rglob("*")) == names
+
+
 # --- sessions that go wrong -------------------------------------------------------------------------------------------
 
 
@@ -247,7 +258,7 @@ def test_wrong_session_files(capsys: Capture, tmp_path: Path) -> None:
     assert "where to record" in complaint(capsys, "session", plan, code=2)
     plan.write_text('[[device]]\nurl = "sim://awr1642"\nprofile = "none.cfg"\n')
     assert "none.cfg" in complaint(capsys, "session", plan, "-o", tmp_path / "run1", code=5)
-    plan.write_text('[[device]]\nname = "bad"\nurl = "sim://awr1642?fault=silent-console"\n')
+    plan.write_text('[[device]]\nname = "bad"\nurl = "sim://awr1642?fault=silent-card"\n')
     assert "Error: bad: " in complaint(capsys, "session", plan, "-o", tmp_path / "run1", code=3)
     assert list(tmp_path.iterdir()) == [plan]
 

@@ -17,7 +17,7 @@ from isactrack import ConfigError, DeviceNotFoundError, DeviceTimeoutError, Prot
 from isactrack.drivers.awr1642 import dca1000 as dca1000_module
 from isactrack.drivers.awr1642.captures import udp_datagrams
 from isactrack.drivers.awr1642.dca1000 import (
-    _SO_RCVBUFFORCE,
+    SO_RCVBUFFORCE,
     Addresses,
     Command,
     Dca1000,
@@ -253,7 +253,10 @@ def test_the_emulator_streams_only_when_it_was_configured_for_this_radar(payload
     assert fpga.stream(bytes(1456)) == []
 
 
-def test_the_simulated_card_is_deaf_after_its_configuration_and_the_client_waits() -> None:
+def test_the_simulated_card_is_deaf_after_its_configuration_and_the_client_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(board_module, "DEAF_S", 0.05)
     board = SimulatedBoard(make_scene("noise"))
     client = Dca1000(board.addresses)
     try:
@@ -651,7 +654,7 @@ def test_a_system_that_refuses_the_buffer_gets_a_smaller_wish(monkeypatch: pytes
 
     class Limited(socket.socket):
         def setsockopt(self, level: int, option: int, value: int) -> None:  # type: ignore[override]
-            if option == _SO_RCVBUFFORCE:
+            if option == SO_RCVBUFFORCE:
                 raise PermissionError(errno.EPERM, "Operation not permitted")
             asked.append(value)
             if value > 1 << 22:

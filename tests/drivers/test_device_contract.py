@@ -36,6 +36,11 @@ from isactrack.testing.device_contract import (
 )
 
 
+@pytest.fixture(autouse=True)
+def quick_wires() -> None:
+    """The wires as they are, with a process that reads the socket."""
+
+
 def record(path: Path, url: str, frames: int) -> None:
     with open_device(url) as device:
         sensor = device.configure()

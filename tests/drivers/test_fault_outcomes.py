@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isactrack import ConfigError, DeviceNotFoundError, DeviceTimeoutError, Frame, ProtocolError
+from isactrack import ConfigError, DeviceNotFoundError, DeviceStateError, DeviceTimeoutError, Frame, ProtocolError
 from isactrack.cli.main import run
 from isactrack.drivers.awr1642 import console as console_module
 from isactrack.drivers.awr1642 import device as driver
+from isactrack.drivers.awr1642 import watch
 from isactrack.drivers.awr1642.dca1000 import (
     Addresses,
     Command,
@@ -174,7 +175,9 @@ def test_a_fault_that_cannot_be_says_what_can(text: str, message: str, hint: str
     assert hint.replace("\\", "") in caught.value.hint
 
 
-@pytest.mark.parametrize("option", ["loss=1.5", "late=-1", "burst=0", "late_frames=0", "late_frames=inf", "sdk=4"])
+@pytest.mark.parametrize(
+    "option", ["loss=1.5", "late=-1", "burst=0", "late_frames=0", "late_frames=inf", "late_frames=1e30", "sdk=4"]
+)
 def test_shares_and_counts_that_cannot_be_are_refused(option: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_device(f"sim://awr1642?{option}")
@@ -371,6 +374,50 @@ def test_a_radar_that_dies_is_one_error_after_all_that_was_received(fault: str, 
         assert any(message in event.text or "reset" in event.text for event in device.take_events())
         device.board._faults._burst_begins = 0.0
         check_starts_again(device, configure=configure)
+
+
+def test_a_radar_that_died_starts_again_with_its_data_port() -> None:
+    with open_faulty("speed=4&fault=exception@0.2s") as device:
+        device.configure(PROFILE.replace("guiMonitor -1 0 0", "guiMonitor -1 1 0"))
+        device.start()
+        with pytest.raises(ProtocolError, match="crashed"):
+            take(device, math.inf, [])
+        device.stop()
+        assert device.take_side_packets()
+        check_starts_again(device, configure=False)
+        assert len(device.take_side_packets()) >= 5
+
+
+def test_a_read_that_waits_while_another_thread_closes_the_device_is_our_own_error() -> None:
+    with open_faulty("speed=4") as device:
+        device.configure(PROFILE)
+        device.start()
+        device.close()
+        assert isinstance(device._driver._silence(1.0), DeviceStateError)
+
+
+def test_a_program_that_was_held_up_goes_on_and_blames_no_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the computer had stopped this program, but neither the card nor the process that reads the data port."""
+    with open_faulty("speed=4", patience_s=0.6) as device:
+        device.configure(PROFILE)
+        device.start()
+        frames = take(device, 8 * PERIOD_S, [])
+        receiver = device._driver._receiver
+        assert receiver is not None
+        heard_s, waited = receiver.heard_s, receiver.take
+
+        def hold_up(timeout_s: float) -> Frame | None:
+            monkeypatch.undo()
+            time.sleep(watch.HELD_UP_S + 0.1)
+            receiver.heard_s = heard_s
+            return None
+
+        monkeypatch.setattr(receiver, "take", hold_up)
+        take(device, 16 * PERIOD_S, frames)
+        assert receiver.take == waited
+        device.stop()
+        assert [frame.counter for frame in frames] == list(range(17))
+        assert told(device, EventKind.LINK, "") == []
 
 
 def test_the_error_of_a_radar_that_died_is_what_the_caller_sees_in_the_end() -> None:

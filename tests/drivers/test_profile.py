@@ -380,6 +380,15 @@ def test_single_and_joint_transmitters_do_not_mix() -> None:
         parse_profile(text + "\nchirpCfg 1 1 0 0 0 0 0 3")
 
 
+@pytest.mark.parametrize(
+    "line", ["configDataPort fast 0", "configDataPort 0 0", "configDataPort 4000000 0", "guiMonitor -1 1 x 0 0 0 0"]
+)
+def test_a_data_port_that_cannot_be_fails_the_checks_of_the_profile(line: str) -> None:
+    failed = [check for check in check_profile(f"{CFG}\n{line}") if check.passed is False]
+    assert [check.name for check in failed] == ["consistency"]
+    assert f"of {line.split()[0]}" in failed[0].detail
+
+
 def test_two_waveforms_are_refused() -> None:
     with pytest.raises(ConfigError, match="several profileCfg"):
         parse_profile(

@@ -45,6 +45,11 @@ Open = Callable[[socket.socket], DatagramReader]
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="recvmmsg is a call of Linux")
 
 
+@pytest.fixture(autouse=True)
+def quick_wires() -> None:
+    """The wires as they are, with a process that reads the socket."""
+
+
 @pytest.fixture
 def sock() -> Iterator[socket.socket]:
     with bind_udp("127.0.0.1", 0, receive_buffer_bytes=4 << 20) as bound:
@@ -350,6 +355,23 @@ def test_a_killed_reading_process_ends_the_stream_with_its_reason(small: FmcwSen
         assert [frame.counter for frame in take_rest(receiver)] == [0, 1, 2]
         assert isinstance(receiver.failure, ChildProcessError)
         assert "exit code -9" in str(receiver.failure)
+
+
+@ON_LINUX
+def test_a_close_that_ctrl_c_interrupts_is_carried_on_by_the_next(
+    small: FmcwSensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with receiving(small) as (receiver, _):
+        process = reading_process(receiver)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(receiver._thread, "join", interrupted)
+            receiver.close()
+        receiver.close()
+        assert process.returncode == 0
+        assert receiver._socket.fileno() == -1
 
 
 @ON_LINUX

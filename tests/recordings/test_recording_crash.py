@@ -200,7 +200,7 @@ def test_a_nearly_full_disk_ends_the_recording(
     recorder = RecordingWriter(path, header, flush_interval_s=0.0)
     recorder.append(make_frame(0))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-    with pytest.raises(RecordingError, match="nearly full: the recording ended after 2 frames") as caught:
+    with pytest.raises(RecordingError, match="nearly full: the file ended after 2 frames") as caught:
         recorder.append(make_frame(1))
     assert "free some space" in caught.value.hint
     with open_recording(path) as recording:
@@ -285,3 +285,17 @@ def test_a_disk_that_others_fill_up(small_disk: Path, what: str) -> None:
         assert recording.stop_reason.startswith("write failed: No space left")
         assert [frame.counter for frame in recording.frames()] == list(range(len(recording)))
     assert [check.name for check in validate_recording(small_disk / "run.h5") if check.passed is False] == []
+
+
+def test_a_writer_that_comes_second_leaves_the_file_of_the_first(
+    tmp_path: Path, header: RecordingHeader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.h5"
+    with RecordingWriter(path, header):
+        with monkeypatch.context() as both_looked_before:
+            both_looked_before.setattr(Path, "exists", lambda _self: False)
+            with pytest.raises(RecordingError, match="exists already"):
+                RecordingWriter(path, header)
+        assert path.exists()
+    with open_recording(path) as recording:
+        assert recording.closed_cleanly
