@@ -1,11 +1,14 @@
-"""Resident memory of a long recording session: simulated device, recorder, chain and tracker, as `isactrack` runs them.
+r"""Resident memory of a long session: simulated device, recorder, chain and tracker, as `isactrack` runs them.
 
     python benchmarks/soak.py --minutes 60
     python benchmarks/soak.py --minutes 10 --device "sim://awr1642?scene=noise&speed=4" --folder /data
+    python benchmarks/soak.py --minutes 10 -- \
+        python benchmarks/bench_receiver.py --receivers isactrack+hdf5 --rates 60600 --seconds 600
 
-The session runs in a process of its own. Every --period seconds the memory of that process and of all its children is
-read from /proc. The first tenth of the time, and at least a minute, counts as warming up; from then on the table says
-how far the memory strays from its median, and where a line through all readings goes. Linux only.
+The last form watches any command, here full rate into a file. The session runs in a process of its own. Every --period
+seconds the memory of that process and of all its children is read from /proc. The first tenth of the time, and at least
+a minute, counts as warming up; from then on the table says how far the memory strays from its median, and where a line
+through all readings goes. Linux only.
 """
 
 import argparse
@@ -108,6 +111,16 @@ def summary(times: list[float], sizes: list[int], minutes: float) -> dict[str, f
     }
 
 
+def watch_command(command: list[str], period_s: float) -> tuple[str, list[float], list[int]]:
+    """Run a command and watch it; return what it printed, times (s) and resident bytes."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        times, sizes = watch(process, period_s)
+        printed = process.stdout.read() if process.stdout is not None else ""
+    if process.returncode:
+        raise SystemExit(f"the session ended with {process.returncode}")
+    return printed, times, sizes
+
+
 def main() -> None:
     """Measure and print, or be the process that is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -116,19 +129,22 @@ def main() -> None:
     parser.add_argument("--period", type=float, default=10.0, help="seconds between readings")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the recording goes")
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs="*", help="watch this in place of a session")
     args = parser.parse_args()
     if args.record is not None:
         run_session(args.device, args.minutes, args.record)
         return
-    with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
-        command = [sys.executable, __file__, "--device", args.device, "--minutes", str(args.minutes)]
-        command += ["--record", str(Path(scratch) / "soak.h5")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            times, sizes = watch(process, args.period)
-            counted = process.stdout.read() if process.stdout is not None else ""
-        if process.returncode:
-            raise SystemExit(f"the session ended with {process.returncode}")
-    for name, value in (json.loads(counted) | summary(times, sizes, args.minutes)).items():
+    counted: dict[str, float] = {}
+    if args.command:
+        printed, times, sizes = watch_command(args.command, args.period)
+        print(printed)
+    else:
+        with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
+            command = [sys.executable, __file__, "--device", args.device, "--minutes", str(args.minutes)]
+            command += ["--record", str(Path(scratch) / "soak.h5")]
+            printed, times, sizes = watch_command(command, args.period)
+            counted = json.loads(printed)
+    for name, value in (counted | summary(times, sizes, args.minutes)).items():
         print(f"{name:38} {value:12.1f}" if isinstance(value, float) else f"{name:38} {value:12}")
 
 

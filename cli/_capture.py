@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from isactrack.recordings.manifest import MANIFEST, ManifestFile, is_recording_f
 from isactrack.units import bytes_text
 
 _REFRESH_S = 0.25
+_PATIENCE_S = 10.0
 STOP_HINT = "(Ctrl-C stops)"
 _PACKET_COUNTERS = ("packets", "late_packets", "rejected_packets", "overruns", "card_overflows")
 
@@ -276,10 +279,30 @@ def run_session(session: Session, *, markers: bool = False) -> bool:
             while not session.wait(_REFRESH_S):
                 show(f"{health_line(session.health())}\n{mark.text()}{STOP_HINT}")
     except KeyboardInterrupt:
-        session.stop()
-        session.wait()
+        with further_interrupts_ignored():
+            session.stop()
+            session.wait()
         return True
     return False
+
+
+@contextmanager
+def further_interrupts_ignored() -> Iterator[None]:
+    """Close files in this block: an impatient second Ctrl-C would leave them open; one after `_PATIENCE_S` is heard."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+
+    def ignore(_number: int, _frame: object) -> None:
+        if time.monotonic() >= deadline_s:
+            raise KeyboardInterrupt
+
+    numbers = [one for one in signal.valid_signals() if signal.getsignal(one) is signal.default_int_handler]
+    try:
+        for number in numbers:
+            signal.signal(number, ignore)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
 
 
 def record(

@@ -207,8 +207,9 @@ class _Run:
                     show("\n".join([*lines, f"{mark.text()}{_capture.STOP_HINT}"]))
         except KeyboardInterrupt:
             self._interrupted = True
-            group.stop()
-            group.wait()
+            with _capture.further_interrupts_ignored():
+                group.stop()
+                group.wait()
         finally:
             self._markers = mark.count
 

@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -299,6 +299,29 @@ def test_ctrl_c_closes_the_file_first(tmp_path: Path) -> None:
     with open_recording(path) as recording:
         assert recording.closed_cleanly
         assert recording.stop_reason == "stopped"
+
+
+def test_a_second_ctrl_c_does_not_keep_the_file_from_being_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = 0
+    closed = []
+
+    class Impatient:
+        start = stop = health = lambda self: None  # noqa: E731
+
+        def wait(self, timeout_s: float | None = None) -> bool:
+            nonlocal waits
+            waits += 1
+            signal.raise_signal(signal.SIGINT)
+            closed.append(timeout_s)
+            return True
+
+    with click.Context(root, obj=Options()):
+        assert _capture.run_session(cast("Session", Impatient()))
+    assert (waits, closed) == (2, [None])  # the first was the one that ended it
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(_capture, "_PATIENCE_S", 0.0)
+    with pytest.raises(KeyboardInterrupt), _capture.further_interrupts_ignored():
+        signal.raise_signal(signal.SIGINT)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
