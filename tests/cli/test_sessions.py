@@ -284,18 +284,19 @@ def test_a_session_in_which_nothing_came_leaves_nothing(capsys: Capture, tmp_pat
 
 def test_a_device_that_fails_lets_the_others_go_on(capsys: Capture, tmp_path: Path) -> None:
     plan = write_plan(tmp_path, 'on_error = "continue"', more="&fault=exception@0.45s")
-    said = answer(capsys, "session", plan, "-o", tmp_path / "run1", code=3)
+    said = answer(capsys, "session", plan, "-o", tmp_path / "run1", "--duration", "1s", code=3)
     errors = [one["error"] for one in said["devices"]]
     assert errors[0] is None
     assert errors[1]
-    assert said["devices"][0]["recorded_frames"] == 20
+    assert said["devices"][0]["recorded_frames"] == 10
     assert failed(tmp_path / "run1") == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for another process")
 def test_ctrl_c_closes_all_recordings(tmp_path: Path) -> None:
     plan = tmp_path / "run.toml"
-    plan.write_text(PLAN.format(session="", options="", more="").replace("duration_s = 2.0\n", ""))
+    text = PLAN.format(session="", options="", more="").replace("duration_s = 2.0\n", "")
+    plan.write_text(text.replace("segment_s = 0.7", "segment_s = 0.2"))
     process = subprocess.Popen(
         [*ISACTRACK, "session", str(plan), "-o", str(tmp_path / "run1"), "--json"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -326,7 +327,6 @@ def test_lines_that_are_typed_become_markers(tmp_path: Path) -> None:
         while not (tmp_path / "a.h5").exists():
             assert time.monotonic() < deadline, process.poll()
             time.sleep(0.05)
-        time.sleep(1.0)
         os.write(master, b"the door opens\n\n  two\npart")
         time.sleep(1.0)
     finally:

@@ -110,7 +110,7 @@ def test_a_row_of_segments_has_every_public_member_of_a_file_with_the_same_value
                 segments.event(index if index < 0 else len(segments.events))
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.integers(2, 6))
 def test_no_frame_is_lost_between_segments(
     tmp_path_factory: pytest.TempPathFactory, header: RecordingHeader, make_frame: MakeFrame, steps: list[int], per: int
@@ -195,7 +195,7 @@ def test_what_is_no_recording_is_told_from_one_that_is_damaged(tmp_path: Path, s
             open_recording(stream)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_mutated_manifest_raises_nothing_but_our_own_errors(stream: Path, data: st.DataObject) -> None:
     manifest = stream.parent / "manifest.json"

@@ -116,7 +116,7 @@ def kill_at_random(path: Path, seed: int) -> None:
     assert_repaired(path, safe)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_writer_loses_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
     kill_at_random(tmp_path / "run.h5", seed)
 
@@ -128,8 +128,9 @@ def test_killed_writer_loses_nothing_acknowledged_at_length(tmp_path: Path, seed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
-@pytest.mark.parametrize("compression", ["bitshuffle-lz4", "none"])
-@pytest.mark.parametrize("limit", [300_000, 450_000, 600_003])
+@pytest.mark.parametrize(
+    ("limit", "compression"), [(300_000, "bitshuffle-lz4"), (450_000, "none"), (600_003, "bitshuffle-lz4")]
+)
 def test_file_size_limit_keeps_what_was_appended(tmp_path: Path, limit: int, compression: str) -> None:
     """The write that does not fit fails with one error; all before it, flushed or not, can be read."""
     path = tmp_path / "run.h5"

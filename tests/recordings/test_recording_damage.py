@@ -64,7 +64,7 @@ def outcome(path: Path, make_frame: Any) -> str:
 def test_a_file_cut_anywhere(tmp_path: Path, originals: dict[str, bytes], make_frame: Any, kind: str) -> None:
     data = originals[kind]
     rng = random.Random(5)
-    cuts = [0, 1, 8, 47, 48, len(data) - 1, *(rng.randrange(len(data)) for _ in range(60))]
+    cuts = [0, 1, 8, 47, 48, len(data) - 1, *(rng.randrange(len(data)) for _ in range(36))]
     outcomes = Counter[str]()
     for k, cut in enumerate(cuts):
         (tmp_path / "cut.h5").write_bytes(data[:cut])
@@ -72,7 +72,7 @@ def test_a_file_cut_anywhere(tmp_path: Path, originals: dict[str, bytes], make_f
         outcomes[result] += 1
         if k % 6 == 0:
             assert validate_recording(tmp_path / "cut.h5")[0].passed is (result != "error")
-    assert outcomes["fewer"] > 20, "most of a cut recording is recovered"
+    assert outcomes["fewer"] > 12, "most of a cut recording is recovered"
     assert outcomes["error"] > 5
 
 
