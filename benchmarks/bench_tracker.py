@@ -46,6 +46,7 @@ def scene(targets: int) -> list[Detections]:
                 position_m=xy,
                 covariance_m2=polar_covariance_to_xy(r, azimuth, NOISE_STD_M, NOISE_STD_M / r),
                 radial_velocity_mps=np.concatenate([v, rng.uniform(-6, 6, CLUTTER)]),
+                radial_velocity_std_mps=np.full(r.size, 0.15),
                 snr_db=rng.uniform(12, 25, r.size),
                 range_m=r,
                 azimuth_rad=azimuth,

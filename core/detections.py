@@ -22,6 +22,8 @@ class Detections:
         Covariances (n, 2, 2) of the positions.
     radial_velocity_mps
         Radial velocities (n,), positive away from the sensor.
+    radial_velocity_std_mps
+        Their standard deviations (n,); independent of the errors of the positions.
     snr_db
         Power over the estimated noise of the cell (n,), dB, after coherent integration.
     range_m, azimuth_rad
@@ -32,6 +34,7 @@ class Detections:
     position_m: FloatArray
     covariance_m2: FloatArray
     radial_velocity_mps: FloatArray
+    radial_velocity_std_mps: FloatArray
     snr_db: FloatArray
     range_m: FloatArray
     azimuth_rad: FloatArray
@@ -39,8 +42,8 @@ class Detections:
     def __post_init__(self) -> None:
         n = self.position_m.shape[0]
         shapes = {
-            "position_m": (n, 2), "covariance_m2": (n, 2, 2), "radial_velocity_mps": (n,), "snr_db": (n,),
-            "range_m": (n,), "azimuth_rad": (n,),
+            "position_m": (n, 2), "covariance_m2": (n, 2, 2), "radial_velocity_mps": (n,),
+            "radial_velocity_std_mps": (n,), "snr_db": (n,), "range_m": (n,), "azimuth_rad": (n,),
         }  # fmt: skip
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
@@ -56,6 +59,7 @@ class Detections:
             position_m=self.position_m[index],
             covariance_m2=self.covariance_m2[index],
             radial_velocity_mps=self.radial_velocity_mps[index],
+            radial_velocity_std_mps=self.radial_velocity_std_mps[index],
             snr_db=self.snr_db[index],
             range_m=self.range_m[index],
             azimuth_rad=self.azimuth_rad[index],
@@ -70,6 +74,7 @@ class Detections:
             position_m=np.zeros((0, 2)),
             covariance_m2=np.zeros((0, 2, 2)),
             radial_velocity_mps=none,
+            radial_velocity_std_mps=none,
             snr_db=none,
             range_m=none,
             azimuth_rad=none,

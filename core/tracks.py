@@ -33,6 +33,8 @@ class Track:
         Covariance (4, 4) float64 of the state.
     age
         Steps since birth, from 1.
+    existence
+        Probability that a target is there at all, between 0 and 1.
     """
 
     track_id: int
@@ -41,6 +43,7 @@ class Track:
     state: NDArray[np.float64]
     covariance: NDArray[np.float64]
     age: int
+    existence: float = 1.0
 
     @property
     def position_m(self) -> NDArray[np.float64]:

@@ -339,11 +339,13 @@ class FmcwChain:
         )
         span = 2.0 * sensor.velocity_max_mps
         velocity = doppler_bin * sensor.velocity_resolution_mps
+        velocity_std = frequency_std_bins(self._windows[0], snr, looks) * sensor.velocity_resolution_mps
         detections = Detections(
             time_s=time_s,
             position_m=polar_to_xy(range_m, azimuth_rad),
             covariance_m2=covariance,
             radial_velocity_mps=(velocity + span / 2.0) % span - span / 2.0,
+            radial_velocity_std_mps=velocity_std,
             snr_db=power_to_db(snr),
             range_m=range_m,
             azimuth_rad=azimuth_rad,

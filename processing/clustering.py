@@ -46,8 +46,8 @@ def merge(detections: Detections, label: NDArray[np.intp], velocity_max_mps: flo
     """Return one detection for each cluster, the strongest first.
 
     Position and radial velocity are means weighted by power over noise, because the middle of a body is steadier than
-    its strongest glint. The covariance is that of the strongest member plus the weighted scatter of the members, which
-    says how extended the target is. The SNR is that of the strongest member.
+    its strongest glint. Covariance and velocity variance are those of the strongest member plus the weighted scatter of
+    the members, which says how extended the target is. The SNR is that of the strongest member.
 
     Parameters
     ----------
@@ -74,13 +74,16 @@ def merge(detections: Detections, label: NDArray[np.intp], velocity_max_mps: flo
     spread = _group_sum(group, (weight[:, None, None] * scatter[:, :, None] * scatter[:, None, :]).reshape(-1, 4))
     anchor = detections.radial_velocity_mps[strongest]
     excess = _wrap(detections.radial_velocity_mps - anchor[group], velocity_max_mps)
-    velocity = _wrap(anchor + np.bincount(group, weight * excess), velocity_max_mps)
+    mean_excess = np.bincount(group, weight * excess)
+    velocity = _wrap(anchor + mean_excess, velocity_max_mps)
+    velocity_scatter = np.bincount(group, weight * (excess - mean_excess[group]) ** 2)
     range_m, azimuth_rad = xy_to_polar(position)
     return Detections(
         time_s=detections.time_s,
         position_m=position,
         covariance_m2=detections.covariance_m2[strongest] + spread.reshape(-1, 2, 2),
         radial_velocity_mps=velocity,
+        radial_velocity_std_mps=np.sqrt(detections.radial_velocity_std_mps[strongest] ** 2 + velocity_scatter),
         snr_db=detections.snr_db[strongest],
         range_m=range_m,
         azimuth_rad=azimuth_rad,

@@ -70,6 +70,7 @@ def snapshot(index: int, *, truth: bool = True) -> Snapshot:
         position_m=seen,
         covariance_m2=np.tile(np.eye(2) * 0.01, (len(seen), 1, 1)),
         radial_velocity_mps=np.concatenate([v, rng.uniform(-2, 2, 2)]),
+        radial_velocity_std_mps=np.full(len(seen), 0.1),
         snr_db=np.full(len(seen), 20.0),
         range_m=seen_r,
         azimuth_rad=seen_azimuth,

@@ -13,7 +13,7 @@ def _detections(rows: list[tuple[float, float, float, float]]) -> Detections:
     r, az, v, snr = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return Detections(
         time_s=1.5, position_m=polar_to_xy(r, az), covariance_m2=np.tile(0.01 * np.eye(2), (len(r), 1, 1)),
-        radial_velocity_mps=v, snr_db=snr, range_m=r, azimuth_rad=az,
+        radial_velocity_mps=v, radial_velocity_std_mps=np.full(len(v), 0.1), snr_db=snr, range_m=r, azimuth_rad=az,
     )  # fmt: skip
 
 

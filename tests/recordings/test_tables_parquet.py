@@ -29,6 +29,7 @@ def make_detections(time_s: float, count: int) -> Detections:
         position_m=rng.normal(size=(count, 2)),
         covariance_m2=np.tile(np.eye(2), (count, 1, 1)),
         radial_velocity_mps=rng.normal(size=count),
+        radial_velocity_std_mps=np.ones(count),
         snr_db=rng.normal(size=count),
         range_m=rng.normal(size=count),
         azimuth_rad=rng.normal(size=count),

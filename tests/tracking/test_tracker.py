@@ -30,6 +30,7 @@ def _detections(
         position_m=position,
         covariance_m2=polar_covariance_to_xy(r, azimuth, 0.05, np.deg2rad(3.0)),
         radial_velocity_mps=np.broadcast_to(np.asarray(radial_velocity_mps, dtype=np.float64), r.shape).copy(),
+        radial_velocity_std_mps=np.full(r.shape, 0.1),
         snr_db=np.broadcast_to(np.asarray(snr_db, dtype=np.float64), r.shape).copy(),
         range_m=r,
         azimuth_rad=azimuth,
