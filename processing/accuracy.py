@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+AZIMUTH_STD_LIMIT_RAD = np.pi / 2.0
+"""Where the bound of an azimuth is held: it diverges, but no azimuth is less certain than a quarter turn."""
+
 
 def frequency_std_bins(window: FloatArray, snr: FloatArray, looks: int) -> FloatArray:
     """Return the standard deviation (n,) of the place of a spectral peak, in bins.
@@ -45,5 +48,4 @@ def azimuth_std_rad(positions: FloatArray, azimuth_rad: FloatArray, snr: FloatAr
     """
     spread = np.sum((positions - np.mean(positions)) ** 2)
     variance = 8.0 * np.pi**2 * snr * spread * np.cos(azimuth_rad) ** 2
-    limit = np.pi / 2.0
-    return np.asarray(1.0 / np.sqrt(np.maximum(variance, 1.0 / limit**2)))
+    return np.asarray(1.0 / np.sqrt(np.maximum(variance, 1.0 / AZIMUTH_STD_LIMIT_RAD**2)))
