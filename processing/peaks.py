@@ -10,6 +10,8 @@ from isactrack.units import db_to_power
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+GHOST_MARGIN_DB = 4.0
+"""How far a peak must exceed the expected power of a ghost of the clutter map; ghosts fluctuate."""
 _OVERSAMPLING = 64
 
 
@@ -123,6 +125,27 @@ def image_mask(power: NDArray[np.floating], peaks: Peaks, rejection_db: float) -
     zero = n_doppler // 2
     mirror = power[(2 * zero - peaks.doppler) % n_doppler, -peaks.range_ % n_range]
     return np.asarray(peaks.power * db_to_power(rejection_db) < mirror)
+
+
+def ghost_mask(
+    peaks: Peaks, ghost_power: FloatArray, window: FloatArray, response: WindowResponse, looks: int
+) -> NDArray[np.bool_]:
+    """Return which peaks (n,) may be no more than what a clutter map that is not certain leaves behind.
+
+    Parameters
+    ----------
+    peaks
+        Peaks of a map whose zero Doppler is at ``n_doppler // 2``.
+    ghost_power
+        Expected power (range,) of the error of the clutter map, see `ClutterMap.ghost_power`.
+    window, response
+        Doppler window and its response.
+    looks
+        Antennas summed in the map.
+    """
+    at_zero = ghost_power[peaks.range_] * looks * window.sum() ** 2 / np.square(window).sum()
+    leaked = at_zero * response.leakage(peaks.doppler_bin - window.size // 2)
+    return np.asarray(peaks.power <= db_to_power(GHOST_MARGIN_DB) * leaked)
 
 
 def sidelobe_mask(peaks: Peaks, response: tuple[WindowResponse, WindowResponse], margin_db: float) -> NDArray[np.bool_]:
