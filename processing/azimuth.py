@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from isactrack.fmcw import FmcwSensor
 
-ComplexArray = NDArray[np.complex64]
 FloatArray = NDArray[np.float64]
 
 _GRID_PER_BEAM = 8
@@ -47,7 +46,9 @@ def tdm_phase(sensor: FmcwSensor, doppler_bin: FloatArray) -> NDArray[np.complex
     return np.asarray(np.exp(-2j * np.pi * frequency_hz[:, None] * delay_s))
 
 
-def correct_tdm_phase(snapshots: ComplexArray, sensor: FmcwSensor, doppler_bin: FloatArray) -> NDArray[np.complex128]:
+def correct_tdm_phase(
+    snapshots: NDArray[np.complexfloating], sensor: FmcwSensor, doppler_bin: FloatArray
+) -> NDArray[np.complex128]:
     """Return virtual-array snapshots (n, tx * rx) of snapshots (n, tx, rx) as if all transmitters sent at once.
 
     The factors are those of `tdm_phase`. A target beyond `FmcwSensor.velocity_max_mps` has the wrong Doppler bin and

@@ -103,7 +103,7 @@ def simulate_frame(
     fast = np.exp(1j * omega_x[:, None] * np.arange(n_samples))
     shape = (n_loops, sensor.n_tx * sensor.n_rx, n_samples)
     noise = rng.standard_normal((*shape, 2)) * np.sqrt(0.5)
-    frame = noise.view(np.complex128)[..., 0]
+    frame: NDArray[np.complex128] = noise.view(np.complex128)[..., 0]
     # One product (M L, k) @ (k, N): the sum over the targets is BLAS's.
     rows = (slow[:, :, None] * gain[:, None, :]).reshape(len(position), -1)
     frame += (rows.T @ fast).reshape(shape)
