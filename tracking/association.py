@@ -11,12 +11,15 @@ matrix is all there is to know. What comes out is the same for all methods too, 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+
+MAX_RATIO: Final = 1e300
+"""Largest ratio that is told from a larger one; sums of fewer than 1e8 of them stay finite."""
 
 
 class Association(NamedTuple):
@@ -39,3 +42,32 @@ class Association(NamedTuple):
 
 Associator = Callable[[FloatArray], Association]
 """Takes likelihood ratios (n, m), n tracks by m detections, and associates them."""
+
+
+def checked_ratio(ratio: ArrayLike) -> FloatArray:
+    """Return likelihood ratios as every method may take them: C-contiguous float64, at most `MAX_RATIO`.
+
+    Parameters
+    ----------
+    ratio
+        Likelihood ratios (n, m), not negative. Infinity (a detection that clutter cannot make) counts as `MAX_RATIO`.
+
+    Returns
+    -------
+    ndarray
+        Ratios (n, m), the same array where nothing had to change.
+
+    Raises
+    ------
+    ValueError
+        If there are not two axes, or an entry is negative or not a number.
+    """
+    checked = np.ascontiguousarray(ratio, dtype=np.float64)
+    if checked.ndim != 2 or checked.shape != np.shape(ratio):
+        raise ValueError(f"likelihood ratios are a matrix, tracks by detections, not of shape {np.shape(ratio)}")
+    if checked.size == 0:
+        return checked
+    # A comparison with NaN is false, so one test finds it too.
+    if not checked.min() >= 0:
+        raise ValueError("a likelihood ratio is negative or not a number")
+    return np.minimum(checked, MAX_RATIO) if checked.max() > MAX_RATIO else checked
