@@ -1,6 +1,43 @@
 """From detections to tracks, and the measures that tell how good they are."""
 
-from isactrack.tracking.metrics import Gospa, TrackingScore, evaluate_tracks, gospa, ospa
+from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks, score_scans
+from isactrack.tracking.metrics_clear_mot import ClearMot, clear_mot
+from isactrack.tracking.metrics_consistency import Nees, nees, rmse
+from isactrack.tracking.metrics_gospa import Gospa, TrajectoryGospa, gospa, trajectory_gospa
+from isactrack.tracking.metrics_ospa import (
+    Mospa,
+    OspaSettings,
+    assign_labels,
+    labelled_ospa,
+    mospa,
+    ospa,
+    ospa_over_time,
+)
+from isactrack.tracking.metrics_sets import LabelledSet
 from isactrack.tracking.tracker import Tracker, TrackerConfig
 
-__all__ = ["Gospa", "Tracker", "TrackerConfig", "TrackingScore", "evaluate_tracks", "gospa", "ospa"]
+__all__ = [
+    "ClearMot",
+    "Gospa",
+    "LabelledSet",
+    "Mospa",
+    "Nees",
+    "OspaSettings",
+    "ScoreSettings",
+    "Tracker",
+    "TrackerConfig",
+    "TrackingScore",
+    "TrajectoryGospa",
+    "assign_labels",
+    "clear_mot",
+    "evaluate_tracks",
+    "gospa",
+    "labelled_ospa",
+    "mospa",
+    "nees",
+    "ospa",
+    "ospa_over_time",
+    "rmse",
+    "score_scans",
+    "trajectory_gospa",
+]
