@@ -1,4 +1,4 @@
-"""The room that simulated sensors look at: people who walk, and what stands still.
+"""The scenes that simulated sensors look at: people, cyclists and cars that move, and what stands still.
 
 Everything is in the sensor frame (x right, y along boresight, metres) and a function of device time, so that the truth
 of any instant is known without asking the emulator.
@@ -11,105 +11,53 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from isactrack.drivers.simulated.bodies import Body, Scatterers, car, cyclist, person
+from isactrack.drivers.simulated.paths import Course, Motion, Path, Walk
 from isactrack.errors import ConfigError
 from isactrack.truth import Truth
 
 FloatArray = NDArray[np.float64]
 
-TURN_TIME_S = 1.0
-"""Time a walker takes to turn round at an end of the path, slowing down and speeding up evenly."""
-
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """A straight path, walked at constant speed, and back again for ever.
-
-    Attributes
-    ----------
-    start_m, end_m
-        Ends of the path, (x, y).
-    duration_s
-        Time of one way.
-    """
-
-    start_m: tuple[float, float]
-    end_m: tuple[float, float]
-    duration_s: float
-
-    def at(self, time_s: float) -> tuple[FloatArray, FloatArray]:
-        """Return position and velocity (2,) at a time; the walk starts at 0."""
-        start, end = np.asarray(self.start_m), np.asarray(self.end_m)
-        velocity = (end - start) / self.duration_s
-        leg_s = self.duration_s + TURN_TIME_S
-        leg, phase = divmod(max(time_s, 0.0), leg_s)
-        if phase < self.duration_s:
-            along, speed = phase / self.duration_s, 1.0
-        else:
-            # Past the end at first, then back to it: constant deceleration from one speed to the opposite.
-            turn = phase - self.duration_s
-            along = 1.0 + (turn - turn**2 / TURN_TIME_S) / self.duration_s
-            speed = 1.0 - 2.0 * turn / TURN_TIME_S
-        if int(leg) % 2:
-            along, speed = 1.0 - along, -speed
-        return start + along * (end - start), speed * velocity
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """Scatterers of a person around the centre, in a frame whose y axis is the walking direction.
-
-    Half of the echo comes from where the torso faces the radar, the rest from points on its surface that interfere, and
-    from arms and legs that swing: so the echo of a walking person fluctuates around a steady part.
-
-    Attributes
-    ----------
-    half_width_m, half_depth_m
-        Half-axes of the torso, an ellipse, across and along the walking direction.
-    torso_angle_rad
-        Places (s,) of the points on its surface.
-    torso_rcs_m2
-        Radar cross-section of the torso.
-    limb_offset_m
-        Mean places (k, 2) of the limbs.
-    limb_swing_m, limb_phase_rad
-        Amplitude and phase (k,) of their swing along the walking direction.
-    limb_rcs_m2
-        Radar cross-section of each limb.
-    stride_rate_hz
-        Strides a second.
-    phase_rad
-        Phases of reflection (1 + s + k,).
-    """
-
-    half_width_m: float
-    half_depth_m: float
-    torso_angle_rad: FloatArray
-    torso_rcs_m2: float
-    limb_offset_m: FloatArray
-    limb_swing_m: FloatArray
-    limb_phase_rad: FloatArray
-    limb_rcs_m2: float
-    stride_rate_hz: float
-    phase_rad: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Walker:
-    """A person with an identity, a body and a path."""
+class Target:
+    """Somebody or something that moves: an identity, a path and a body."""
 
     target_id: int
-    walk: Walk
+    path: Path
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
-class Scatterers:
-    """Points at one instant: positions and velocities (s, 2), cross-sections (s,) in m^2 and phases (s,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Extents:
+    """How large the targets of a `Truth` are, row by row.
 
+    Attributes
+    ----------
+    target_id
+        Identities (k,) int64.
+    position_m
+        Centres (k, 2).
+    half_length_m, half_width_m
+        Half-axes (k,) of the rectangles that hold the bodies, limbs aside.
+    heading_rad
+        Directions (k,) that their lengths point to, counted as an azimuth: from y to the right.
+    """
+
+    target_id: NDArray[np.int64]
     position_m: FloatArray
-    velocity_mps: FloatArray
-    rcs_m2: FloatArray
-    phase_rad: FloatArray
+    half_length_m: FloatArray
+    half_width_m: FloatArray
+    heading_rad: FloatArray
+
+    def distance_m(self, position_m: FloatArray) -> FloatArray:
+        """Return how far (n, k) points (n, 2) are from the bodies, 0 inside."""
+        forward = np.stack([np.sin(self.heading_rad), np.cos(self.heading_rad)], axis=-1)
+        right = np.stack([forward[:, 1], -forward[:, 0]], axis=-1)
+        offset = position_m[:, None] - self.position_m
+        ahead = np.abs(np.sum(offset * forward, axis=-1)) - self.half_length_m
+        aside = np.abs(np.sum(offset * right, axis=-1)) - self.half_width_m
+        return np.asarray(np.hypot(np.maximum(ahead, 0.0), np.maximum(aside, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,37 +68,61 @@ class Scene:
     ----------
     name
         Name it is asked for by.
-    walkers
-        People, who move.
+    targets
+        Who and what moves.
     static
-        Walls and furniture: points that do not move.
+        What does not: walls and furniture, or poles, kerbs and parked cars.
+    azimuth_max_rad
+        Edge of the field of view to both sides of boresight: the truth does not name a target beyond it.
+    repeat_s
+        Time after which everything begins anew.
     """
 
     name: str
-    walkers: tuple[Walker, ...] = ()
+    targets: tuple[Target, ...] = ()
     static: Scatterers = field(default_factory=lambda: _points([], []))
+    azimuth_max_rad: float = math.pi
+    repeat_s: float = math.inf
 
     def truth(self, time_s: float) -> Truth:
-        """Return the true states of the people at a device time."""
-        states = [walker.walk.at(time_s) for walker in self.walkers]
+        """Return the true states, those of the bodies' centres, of the targets in view at a device time."""
+        seen = self._in_view(time_s)
         return Truth(
             time_s=time_s,
-            target_id=np.array([walker.target_id for walker in self.walkers], dtype=np.int64),
-            position_m=np.array([position for position, _ in states]).reshape(-1, 2),
-            velocity_mps=np.array([velocity for _, velocity in states]).reshape(-1, 2),
+            target_id=np.array([target.target_id for target, _ in seen], dtype=np.int64),
+            position_m=np.array([motion.position_m for _, motion in seen]).reshape(-1, 2),
+            velocity_mps=np.array([motion.velocity_mps for _, motion in seen]).reshape(-1, 2),
+        )
+
+    def extents(self, time_s: float) -> Extents:
+        """Return how large the targets of `truth` are and how they stand, row by row."""
+        seen = self._in_view(time_s)
+        return Extents(
+            target_id=np.array([target.target_id for target, _ in seen], dtype=np.int64),
+            position_m=np.array([motion.position_m for _, motion in seen]).reshape(-1, 2),
+            half_length_m=np.array([target.body.half_length_m for target, _ in seen]),
+            half_width_m=np.array([target.body.half_width_m for target, _ in seen]),
+            heading_rad=np.array([math.atan2(motion.forward[0], motion.forward[1]) for _, motion in seen]),
         )
 
     def moving(self, time_s: float) -> Scatterers:
-        """Return the scatterers of all people at a device time."""
-        parts = [_body_at(walker, time_s) for walker in self.walkers]
-        if not parts:
-            return _points([], [])
-        return Scatterers(
-            np.concatenate([p.position_m for p in parts]),
-            np.concatenate([p.velocity_mps for p in parts]),
-            np.concatenate([p.rcs_m2 for p in parts]),
-            np.concatenate([p.phase_rad for p in parts]),
-        )
+        """Return the scatterers of all targets at a device time, also of those beyond the field of view."""
+        scene_s = self._scene_time(time_s)
+        parts = [target.body.scatterers(motion, scene_s) for target, motion in self._present(scene_s)]
+        return _joined(parts) if parts else _points([], [])
+
+    def _in_view(self, time_s: float) -> list[tuple[Target, Motion]]:
+        return [
+            (target, motion)
+            for target, motion in self._present(self._scene_time(time_s))
+            if abs(math.atan2(motion.position_m[0], motion.position_m[1])) <= self.azimuth_max_rad
+        ]
+
+    def _present(self, scene_s: float) -> list[tuple[Target, Motion]]:
+        return [(target, target.path.motion(scene_s)) for target in self.targets if target.path.present(scene_s)]
+
+    def _scene_time(self, time_s: float) -> float:
+        return time_s if math.isinf(self.repeat_s) else time_s % self.repeat_s
 
 
 def make_scene(name: str, seed: int = 0) -> Scene:
@@ -164,63 +136,8 @@ def make_scene(name: str, seed: int = 0) -> Scene:
     maker = SCENES.get(name)
     if maker is None:
         raise ConfigError(f"there is no scene {name!r}", f"scenes: {', '.join(sorted(SCENES))}")
-    return maker(np.random.default_rng([seed, sum(name.encode())]))
-
-
-def person(rng: np.random.Generator) -> Body:
-    """Draw the body of an adult: about -3 dBsm, of the -10 to 0 dBsm that people have at 77 GHz."""
-    n_surface = 8
-    limbs = np.array([[-0.26, 0.0], [0.26, 0.0], [-0.1, 0.0], [0.1, 0.0]])
-    return Body(
-        half_width_m=float(rng.uniform(0.18, 0.23)),
-        half_depth_m=float(rng.uniform(0.10, 0.13)),
-        torso_angle_rad=rng.uniform(0.0, 2.0 * math.pi, n_surface),
-        torso_rcs_m2=float(rng.uniform(0.35, 0.55)),
-        limb_offset_m=limbs,
-        limb_swing_m=np.array([0.15, 0.15, 0.22, 0.22]),
-        limb_phase_rad=np.array([0.0, math.pi, math.pi, 0.0]),
-        limb_rcs_m2=0.015,
-        stride_rate_hz=float(rng.uniform(0.75, 0.95)),
-        phase_rad=rng.uniform(0.0, 2.0 * math.pi, 1 + n_surface + len(limbs)),
-    )
-
-
-def _body_at(walker: Walker, time_s: float) -> Scatterers:
-    position, velocity = walker.walk.at(time_s)
-    # The body faces where the outward way leads: turning round is walking backwards, which keeps the phase smooth.
-    heading = np.asarray(walker.walk.end_m) - np.asarray(walker.walk.start_m)
-    forward = heading / np.linalg.norm(heading)
-    axes = np.stack([np.array([forward[1], -forward[0]]), forward])
-    body = walker.body
-    torso, torso_rcs = _torso(body, axes @ -position / np.linalg.norm(position))
-    # Limbs swing as fast as the person walks; those of one who stands still do not.
-    gait = float(np.linalg.norm(velocity) * walker.walk.duration_s / np.linalg.norm(heading))
-    stride = 2.0 * math.pi * body.stride_rate_hz
-    angle = stride * time_s + body.limb_phase_rad
-    swing = body.limb_swing_m * gait
-    limbs = body.limb_offset_m + np.stack([np.zeros_like(swing), swing * np.sin(angle)], axis=-1)
-    own_velocity = np.concatenate([np.zeros(len(torso)), swing * stride * np.cos(angle)])
-    return Scatterers(
-        position + np.concatenate([torso, limbs]) @ axes,
-        velocity + own_velocity[:, None] * forward,
-        np.concatenate([torso_rcs, np.full(len(limbs), body.limb_rcs_m2)]),
-        body.phase_rad,
-    )
-
-
-def _torso(body: Body, to_radar: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return places (s, 2) and cross-sections (s,) of the torso's points, seen from a direction in the body's frame.
-
-    The first is the point whose surface is square to the line of sight; of the others those that face the radar count.
-    """
-    half = np.array([body.half_width_m, body.half_depth_m])
-    square = half**2 * to_radar / np.linalg.norm(half * to_radar)
-    surface = half * np.stack([np.cos(body.torso_angle_rad), np.sin(body.torso_angle_rad)], axis=-1)
-    normal = surface / half**2
-    facing = np.clip(normal @ to_radar / np.linalg.norm(normal, axis=-1), 0.0, 1.0)
-    diffuse = facing / max(float(facing.sum()), 1e-9)
-    rcs = 0.5 * body.torso_rcs_m2 * np.concatenate([[1.0], diffuse])
-    return np.concatenate([square[None], surface]), rcs
+    drawn_as = _SAME_AS.get(name, name)
+    return maker(np.random.default_rng([seed, sum(drawn_as.encode())]))
 
 
 def _points(
@@ -230,6 +147,15 @@ def _points(
     phase = np.zeros(n) if rng is None else rng.uniform(0.0, 2.0 * math.pi, n)
     position = np.asarray(position_m, dtype=np.float64).reshape(-1, 2)
     return Scatterers(position, np.zeros((n, 2)), np.asarray(rcs_m2, dtype=np.float64), phase)
+
+
+def _joined(parts: list[Scatterers]) -> Scatterers:
+    return Scatterers(
+        np.concatenate([p.position_m for p in parts]),
+        np.concatenate([p.velocity_mps for p in parts]),
+        np.concatenate([p.rcs_m2 for p in parts]),
+        np.concatenate([p.phase_rad for p in parts]),
+    )
 
 
 def _room(rng: np.random.Generator) -> Scatterers:
@@ -243,6 +169,13 @@ def _room(rng: np.random.Generator) -> Scatterers:
 
 EXPERIMENT_1_S = 6.4
 """Duration of Experiment I of mnomp-spa-kf, 64 frames."""
+EXPERIMENT_2_S = 10.0
+"""Duration of Experiment II of mnomp-spa-kf, 100 frames."""
+EXPERIMENT_3_S = 10.0
+"""Duration of Experiment III of mnomp-spa-kf, 100 frames."""
+FIELD_OF_VIEW_RAD = math.pi / 3.0
+"""Edge of the field of view of Table I of mnomp-spa-kf."""
+_STREET_REPEAT_S = 14.0
 
 
 def _crossing(rng: np.random.Generator) -> Scene:
@@ -251,13 +184,73 @@ def _crossing(rng: np.random.Generator) -> Scene:
         Walk((-1.50, 1.24), (2.50, 4.74), EXPERIMENT_1_S),
         Walk((-2.00, 5.24), (2.00, 1.24), EXPERIMENT_1_S),
     )
-    walkers = tuple(Walker(index, walk, person(rng)) for index, walk in enumerate(walks, start=1))
-    return Scene("crossing", walkers, _room(rng))
+    targets = tuple(Target(index, walk, person(rng)) for index, walk in enumerate(walks, start=1))
+    return Scene("crossing", targets, _room(rng))
+
+
+def _experiment_2(rng: np.random.Generator) -> Scene:
+    """Repeat Experiment II of mnomp-spa-kf (sec. V-B): two people come, a cyclist goes and returns, a car is parked.
+
+    The paper gives no coordinates. Here the people (1, 2) come from 11 and 14 m, as far as they walk in the 8 and 9.5 s after which
+    they are out of view, and the cyclist (3) rides between them, turns round at 21 m about when the paper's
+    does, and returns on the left. The parked car is a part of what stands still.
+    """
+    people = (
+        Course(((0.0, -2.2, 10.8), (9.4, -1.1, -1.4))),
+        Course(((0.0, 2.6, 13.9), (10.6, 1.3, -0.9))),
+    )
+    ride = Course(
+        (
+            (0.0, 0.4, 4.0), (0.9, 0.42, 8.1), (1.8, 0.45, 12.1), (2.7, 0.45, 15.7), (3.5, 0.25, 18.4),
+            (4.2, -0.6, 20.2), (5.0, -2.4, 20.7), (5.7, -3.8, 19.3), (6.4, -4.2, 17.0), (7.3, -4.0, 13.7),
+            (8.2, -3.7, 10.3), (9.1, -3.35, 6.9), (10.1, -2.9, 3.1),
+        )
+    )  # fmt: skip
+    targets = (
+        *(Target(index, path, person(rng)) for index, path in enumerate(people, start=1)),
+        Target(3, ride, cyclist(rng)),
+    )
+    static = _joined([_street(rng), _parked(rng, (6.2, 15.0), (0.05, -1.0))])
+    return Scene("experiment2", targets, static, FIELD_OF_VIEW_RAD, _STREET_REPEAT_S)
+
+
+def _experiment_3(rng: np.random.Generator) -> Scene:
+    """Repeat Experiment III of mnomp-spa-kf (sec. V-C): one person goes, one comes, and a car approaches.
+
+    The paper gives no coordinates. Here the car (3) comes from 52 m on the right and brakes from 6 to 2.5 m/s, person
+    1 goes from 6 to 19 m on the left and person 2 comes from 20 to 7 m between the two.
+    """
+    people = (Course(((0.0, -1.6, 6.0), (10.1, -3.6, 19.1))), Course(((0.0, 0.4, 20.0), (10.1, -0.6, 6.9))))
+    drive = Course(
+        (
+            (0.0, 4.0, 52.0), (1.5, 3.97, 43.0), (3.0, 3.92, 34.1), (4.5, 3.85, 25.8), (6.0, 3.75, 18.9),
+            (7.5, 3.6, 13.6), (9.0, 3.4, 9.6), (10.1, 3.2, 6.9),
+        )
+    )  # fmt: skip
+    targets = (
+        *(Target(index, path, person(rng)) for index, path in enumerate(people, start=1)),
+        Target(3, drive, car(rng)),
+    )
+    return Scene("experiment3", targets, _street(rng), FIELD_OF_VIEW_RAD, _STREET_REPEAT_S)
+
+
+def _street(rng: np.random.Generator) -> Scatterers:
+    """Draw what stands along a street: poles and the stones of two kerbs."""
+    poles = [(-6.5, 9.0), (7.0, 22.0), (-6.5, 28.0), (7.0, 41.0), (-6.5, 47.0)]
+    kerbs = [(side, y) for side in (-5.6, 5.9) for y in np.arange(5.0, 45.0, 2.5)]
+    rcs = [float(rng.uniform(0.5, 3.0)) for _ in poles] + [float(rng.gamma(1.0, 0.03)) for _ in kerbs]
+    return _points([*poles, *kerbs], rcs, rng)
+
+
+def _parked(rng: np.random.Generator, position_m: tuple[float, float], heading: tuple[float, float]) -> Scatterers:
+    """Draw a car that stands."""
+    forward = np.asarray(heading) / math.hypot(*heading)
+    return car(rng).scatterers(Motion(np.asarray(position_m), np.zeros(2), forward, 0.0, 0.0, 0.0), 0.0)
 
 
 def _walker(rng: np.random.Generator) -> Scene:
     """Let one person walk away from the radar and back."""
-    return Scene("walker", (Walker(1, Walk((0.3, 1.5), (0.3, 5.5), 5.0), person(rng)),), _room(rng))
+    return Scene("walker", (Target(1, Walk((0.3, 1.5), (0.3, 5.5), 5.0), person(rng)),), _room(rng))
 
 
 def _room_only(rng: np.random.Generator) -> Scene:
@@ -272,8 +265,12 @@ def _noise(rng: np.random.Generator) -> Scene:
 
 SCENES: dict[str, Callable[[np.random.Generator], Scene]] = {
     "crossing": _crossing,
+    "experiment1": _crossing,
+    "experiment2": _experiment_2,
+    "experiment3": _experiment_3,
     "walker": _walker,
     "room": _room_only,
     "noise": _noise,
 }
 """Scenes by name."""
+_SAME_AS = {"experiment1": "crossing"}

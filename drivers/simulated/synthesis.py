@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.drivers.simulated.scene import Scatterers, Scene
+from isactrack.drivers.simulated.bodies import Scatterers
+from isactrack.drivers.simulated.scene import Scene
 from isactrack.fmcw import FmcwSensor
 from isactrack.units import SPEED_OF_LIGHT_MPS
 

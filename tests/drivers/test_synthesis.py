@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from isactrack import ConfigError, FmcwSensor, Frame
 from isactrack.drivers.awr1642.profile import default_profile, parse_profile
-from isactrack.drivers.simulated.scene import SCENES, TURN_TIME_S, Scatterers, Scene, Walk, Walker, make_scene, person
+from isactrack.drivers.simulated.bodies import Scatterers, person
+from isactrack.drivers.simulated.paths import TURN_TIME_S, Walk
+from isactrack.drivers.simulated.scene import SCENES, Scene, Target, make_scene
 from isactrack.drivers.simulated.synthesis import Receiver, Synthesiser
 
 C = 299_792_458.0
@@ -119,7 +121,7 @@ def test_frame_k_sees_the_walker_where_the_truth_is(sensor: FmcwSensor) -> None:
         limb_swing_m=np.zeros(4),
         phase_rad=np.zeros_like(body.phase_rad),
     )
-    scene = Scene("one", (Walker(1, Walk((0.0, 3.0), (0.0, 15.0), 6.0), dot),))
+    scene = Scene("one", (Target(1, Walk((0.0, 3.0), (0.0, 15.0), 6.0), dot),))
     synthesiser = Synthesiser(sensor, scene, PURE)
     for index in (0, 10, 45):
         cube = synthesiser.signal(index)
@@ -275,12 +277,12 @@ def test_a_scene_is_drawn_by_its_seed_and_its_paths_are_not(name: str) -> None:
     assert np.array_equal(one.static.rcs_m2, same.static.rcs_m2)
     assert np.array_equal(one.moving(1.0).rcs_m2, same.moving(1.0).rcs_m2)
     assert np.array_equal(one.truth(2.0).position_m, other.truth(2.0).position_m)
-    if one.walkers:
+    if one.targets:
         assert not np.array_equal(one.moving(1.0).rcs_m2, other.moving(1.0).rcs_m2)
-    assert len(one.truth(1.0)) == len(one.walkers)
+    assert len(one.truth(1.0)) == len(one.targets)
 
 
 def test_a_scene_that_is_not_there_lists_those_that_are() -> None:
     with pytest.raises(ConfigError, match="no scene 'ballroom'") as caught:
         make_scene("ballroom")
-    assert caught.value.hint == "scenes: crossing, noise, room, walker"
+    assert caught.value.hint == "scenes: crossing, experiment1, experiment2, experiment3, noise, room, walker"
