@@ -19,6 +19,9 @@ from isactrack.tracking.metrics_sets import Base, LabelledSet, Scans, pair_dista
 
 FloatArray = NDArray[np.float64]
 
+_HIGH_ORDER = 8.0
+"""Orders above this could take distances of a millionth of the cut-off below the smallest float."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OspaSettings:
@@ -262,9 +265,17 @@ def _ospa_of(distance: FloatArray, p: float, c: float) -> float:
     scaled = np.minimum(distance / c, 1.0)  # in units of the cut-off: no overflow at high orders
     if math.isinf(p):
         return float(c * _bottleneck(scaled)) if smaller == larger else c
+    scale = 1.0
+    if smaller == larger and p > _HIGH_ORDER:
+        # All terms may be too small for a float; the largest of the best assignment is not, and nothing dearer than
+        # all of its terms together is ever chosen.
+        scale = _bottleneck(scaled)
+        if scale == 0.0:
+            return 0.0
+        scaled = np.minimum(scaled / scale, (larger + 1.0) ** (1.0 / p))
     power = scaled**p
     rows, columns = linear_sum_assignment(power)
-    return float(c * ((power[rows, columns].sum() + larger - smaller) / larger) ** (1.0 / p))
+    return float(c * scale * ((power[rows, columns].sum() + larger - smaller) / larger) ** (1.0 / p))
 
 
 def _bottleneck(cost: FloatArray) -> float:
