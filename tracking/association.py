@@ -10,11 +10,14 @@ and is 0 beyond the gate. With the messages of mnomp-spa-kf (eq. 29-32) it is
 matrix is all there is to know. What comes out is the same for all methods too, hard or soft, and feeds one update.
 """
 
+import importlib.util
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from isactrack.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +45,28 @@ class Association(NamedTuple):
 
 Associator = Callable[[FloatArray], Association]
 """Takes likelihood ratios (n, m), n tracks by m detections, and associates them."""
+
+
+Engine = Literal["auto", "numpy", "numba"]
+"""What runs a kernel: ``"numba"`` compiles it, ``"numpy"`` does not, ``"auto"`` takes numba where it is installed."""
+
+
+def takes_numba(engine: Engine) -> bool:
+    """Return whether an engine means the compiled kernels.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such engine, or numba is asked for and not installed.
+    """
+    if engine not in ("auto", "numpy", "numba"):
+        raise ConfigError(f"no engine {engine!r}", "choose one of auto, numpy, numba")
+    if engine == "numpy":
+        return False
+    installed = importlib.util.find_spec("numba") is not None
+    if engine == "numba" and not installed:
+        raise ConfigError("numba is not installed", 'pip install "isactrack[fast]", or take the engine "auto"')
+    return installed
 
 
 def checked_ratio(ratio: ArrayLike) -> FloatArray:

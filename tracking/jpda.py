@@ -9,21 +9,24 @@ this are one state. A forward and a backward sweep over the states give all marg
 mutual exclusion", Proc. SPIE 5428, 2004).
 
 Detections that can still be used are the frontier. Tracks are swept in an order that keeps it small, and where there
-are fewer detections than tracks, or their frontier is narrower, the two change places, as the problem is the same either
-way. Targets in line abreast have a frontier of a few detections however many they are; a component in which all n tracks
-reach all m detections has at most ``2 ** min(n, m)`` states.
+are fewer detections than tracks, or their frontier is narrower, the two change places: the problem is the same either
+way. Targets in line abreast have a frontier of a few detections however many they are; a component in which all n
+tracks reach all m detections has at most ``2 ** min(n, m)`` states.
 
 Weights are logarithms throughout: events differ by hundreds of orders of magnitude where targets are certain.
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.errors import ConfigError
-from isactrack.tracking.association import Association, FloatArray, checked_ratio
+from isactrack.tracking.association import Association, Engine, FloatArray, checked_ratio, takes_numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_STATES: Final = 4096
 """States kept of a layer by default: enough for 12 tracks, or 12 detections, that all reach each other."""
@@ -127,7 +130,7 @@ def elimination_sweep(gates: list[int]) -> Sweep:
     Returns
     -------
     Sweep
-        Order of the rows and the bound of the states: of the frontier at most as many columns are taken as rows are done.
+        Order of the rows, and the bound of the states: no more columns of the frontier are taken than rows are done.
     """
     left = dict(enumerate(gates))
     users = {column: sum(gate >> column & 1 for gate in gates) for column in _members(_union(gates))}
@@ -240,6 +243,9 @@ class Jpda:
     ----------
     max_states
         States kept of a layer; bounds time and memory.
+    engine
+        ``"numba"`` compiles the sweeps (once per machine, some ten seconds), ``"numpy"`` does not, ``"auto"`` takes
+        numba if it is installed.
 
     Attributes
     ----------
@@ -251,21 +257,36 @@ class Jpda:
     Raises
     ------
     ConfigError
-        If `max_states` is less than 1.
+        If `max_states` is less than 1, or numba is asked for and not installed.
     """
 
-    def __init__(self, *, max_states: int = MAX_STATES) -> None:
+    def __init__(self, *, max_states: int = MAX_STATES, engine: Engine = "auto") -> None:
         if max_states < 1:
             raise ConfigError(f"{max_states} states", f"the default is {MAX_STATES}")
         self.max_states = max_states
         self.truncated = 0
         self.dropped = 0.0
+        self._core: Callable[[FloatArray, int, FloatArray, FloatArray, FloatArray], float] | None = None
+        if takes_numba(engine):
+            from isactrack.tracking.association_numba import jpda_core
+
+            self._core = jpda_core
 
     def __call__(self, ratio: FloatArray) -> Association:
         """Associate likelihood ratios (n, m); see `isactrack.tracking.association`."""
-        association, self.dropped = jpda_marginals(checked_ratio(ratio), self.max_states)
+        ratio = checked_ratio(ratio)
+        association, self.dropped = self._compiled(ratio) or jpda_marginals(ratio, self.max_states)
         self.truncated += self.dropped > 0
         return association
+
+    def _compiled(self, ratio: FloatArray) -> tuple[Association, float] | None:
+        """Return what the compiled form finds, None without it or where the frontier is too wide for its words."""
+        if self._core is None:
+            return None
+        n, m = ratio.shape
+        result = Association(np.empty(n), np.empty((n, m)), np.empty(m))
+        dropped = self._core(ratio, self.max_states, *result)
+        return None if dropped < 0 else (result, dropped)
 
 
 class _Layer(NamedTuple):
@@ -311,7 +332,7 @@ def _plan(gated: NDArray[np.bool_], order: list[int]) -> tuple[list[_Layer], int
 
 
 def _merge(states: _IntArray, weight: FloatArray) -> tuple[_IntArray, FloatArray, _IntArray]:
-    """Return the distinct ones (words, s) of states (words, c), the logarithms (s,) of their weights, and each one's."""
+    """Return the distinct states (words, s), the logarithms (s,) of their weights, and the index (c,) of each state."""
     order = np.lexsort(states) if len(states) > 1 else np.argsort(states[0], kind="stable")
     ordered, weight = states[:, order], weight[order]
     first = np.append(True, np.any(ordered[:, 1:] != ordered[:, :-1], axis=0))

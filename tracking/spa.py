@@ -17,12 +17,15 @@ detections' beliefs agree: ``free = 1 - sum_k probability``. After a fixed numbe
 more would change.
 """
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from isactrack.errors import ConfigError
-from isactrack.tracking.association import Association, FloatArray, checked_ratio
+from isactrack.tracking.association import Association, Engine, FloatArray, checked_ratio, takes_numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAPER_ROUNDS: Final = 10
 
@@ -89,7 +92,8 @@ class Spa:
     tolerance
         Largest change of any probability at which the rounds end early; 0 does all of them.
     engine
-        ``"numba"`` compiles the rounds, ``"numpy"`` does not, ``"auto"`` takes numba if it is installed.
+        ``"numba"`` compiles the rounds (once per machine, some seconds), ``"numpy"`` does not, ``"auto"`` takes numba
+        if it is installed.
 
     Raises
     ------
@@ -102,7 +106,7 @@ class Spa:
         *,
         rounds: int = PAPER_ROUNDS,
         tolerance: float = 0.0,
-        engine: Literal["auto", "numpy", "numba"] = "auto",
+        engine: Engine = "auto",
     ) -> None:
         if rounds < 1:
             raise ConfigError(f"{rounds} rounds of messages", f"the least is 1; the paper's method does {PAPER_ROUNDS}")
@@ -110,10 +114,20 @@ class Spa:
             raise ConfigError(f"the tolerance {tolerance} is no number from 0 up", "1e-9 waits until all is still")
         self.rounds = rounds
         self.tolerance = tolerance
+        self._core: Callable[[FloatArray, int, float, FloatArray, FloatArray, FloatArray], int] | None = None
+        if takes_numba(engine):
+            from isactrack.tracking.association_numba import spa_core
+
+            self._core = spa_core
 
     def __call__(self, ratio: FloatArray) -> Association:
         """Associate likelihood ratios (n, m); see `isactrack.tracking.association`."""
         ratio = checked_ratio(ratio)
+        if self._core is not None:
+            n, m = ratio.shape
+            result = Association(np.empty(n), np.empty((n, m)), np.empty(m))
+            self._core(ratio, self.rounds, float(self.tolerance), *result)
+            return result
         v, delta, _ = spa_messages(ratio, self.rounds, self.tolerance)
         return spa_beliefs(ratio, v, delta)
 
