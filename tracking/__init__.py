@@ -14,7 +14,7 @@ from isactrack.tracking.metrics_ospa import (
     ospa_over_time,
 )
 from isactrack.tracking.metrics_sets import LabelledSet
-from isactrack.tracking.tracker import Tracker, TrackerConfig
+from isactrack.tracking.tracker import Tracker, TrackerConfig, paper_config
 
 __all__ = [
     "ClearMot",
@@ -37,6 +37,7 @@ __all__ = [
     "nees",
     "ospa",
     "ospa_over_time",
+    "paper_config",
     "rmse",
     "score_scans",
     "trajectory_gospa",

@@ -86,6 +86,12 @@ def predicted_radial_velocity(mean: FloatArray, covariance: FloatArray) -> tuple
     cross : ndarray
         Their covariances (n, 2) with x and y, m^2/s.
     """
+    v, variance, cross, _ = _radial_velocity(mean, covariance)
+    return v, variance, cross
+
+
+def _radial_velocity(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return `predicted_radial_velocity` and the covariances (n, 4) of the radial velocity with the whole state."""
     x, vx, y, vy = mean.T
     r = np.hypot(x, y)
     safe = np.maximum(r, MIN_RANGE_M)
@@ -93,7 +99,48 @@ def predicted_radial_velocity(mean: FloatArray, covariance: FloatArray) -> tuple
     v = vx * sin + vy * cos
     gradient = np.stack([(vx - v * sin) / safe, sin, (vy - v * cos) / safe, cos], axis=-1)
     with_state = np.einsum("nij,nj->ni", covariance, gradient)
-    return v, np.einsum("ni,ni->n", gradient, with_state), with_state[:, POSITION]
+    return v, np.einsum("ni,ni->n", gradient, with_state), with_state[:, POSITION], with_state
+
+
+def radial_velocity_second_order(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return what the curvature of the radial velocity adds to its mean and to its variance.
+
+    Along and across the line of sight (eq. 16c expanded to second order) the radial velocity holds the terms
+    ``c w / r - v c^2 / (2 r^2) - u a c / r^2``, with the errors a along and c across of the position and w of the
+    velocity across, and the radial and cross velocities v and u. With the Hessian B of these terms the mean is off by
+    ``tr(B P) / 2`` and the variance grows by ``tr(B P B P) / 2``. Doppler is measured to millimetres per second, while
+    the cross velocity of a new track is not known to a metre per second: without these terms a filter would believe
+    that the angle is exact and take the error of the angle for velocity.
+
+    Parameters
+    ----------
+    mean, covariance
+        States (n, 4) and (n, 4, 4).
+
+    Returns
+    -------
+    bias_mps : ndarray
+        To add to the radial velocities of the means (n,).
+    variance : ndarray
+        To add to their first-order variances (n,), m^2/s^2.
+    """
+    x, vx, y, vy = mean.T
+    safe = np.maximum(np.hypot(x, y), MIN_RANGE_M)
+    sin, cos = x / safe, y / safe
+    radial, cross = vx * sin + vy * cos, vx * cos - vy * sin
+    # Rows that turn the state into a, c and w.
+    turn = np.zeros((len(mean), 3, 4))
+    turn[:, 0, 0] = sin
+    turn[:, 0, 2] = turn[:, 1, 0] = turn[:, 2, 1] = cos
+    turn[:, 1, 2] = turn[:, 2, 3] = -sin
+    P = turn @ covariance @ turn.transpose(0, 2, 1)
+    B = np.zeros_like(P)
+    B[:, 0, 1] = B[:, 1, 0] = -cross / safe**2
+    B[:, 1, 1] = -radial / safe**2
+    B[:, 1, 2] = B[:, 2, 1] = 1.0 / safe
+    product = B @ P
+    bias = 0.5 * np.trace(product, axis1=1, axis2=2)
+    return np.asarray(bias), np.asarray(0.5 * np.einsum("nij,nji->n", product, product))
 
 
 def radial_velocity_terms(
@@ -152,6 +199,88 @@ def update(
     P = rest @ covariance @ rest.transpose(0, 2, 1) + K @ noise_m2 @ K.transpose(0, 2, 1)
     error = position_m - mean[:, POSITION]
     return mean + np.einsum("nij,nj->ni", K, error), symmetric(P)
+
+
+def update_radial_velocity(
+    mean: FloatArray, covariance: FloatArray, radial_velocity_mps: FloatArray, variance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return states after each took in a radial velocity: a second-order extended Kalman filter.
+
+    Meant for states that have already taken in the position of the same detection. The errors of position and radial
+    velocity of a detection are independent (mnomp-spa-kf, eq. 67), so one after the other is exact up to the
+    linearisation, and this is the better at the position just updated: the direction to the target is then known.
+
+    Parameters
+    ----------
+    mean, covariance
+        States (n, 4) and (n, 4, 4).
+    radial_velocity_mps, variance
+        Radial velocity (n,) and its variance (n,), m^2/s^2, that belong to each track.
+    """
+    predicted, first_order, _, with_state = _radial_velocity(mean, covariance)
+    bias, second_order = radial_velocity_second_order(mean, covariance)
+    S = first_order + second_order + variance
+    K = with_state / S[:, None]
+    P = covariance - K[:, :, None] * with_state[:, None, :]
+    return mean + K * (radial_velocity_mps - predicted - bias)[:, None], symmetric(P)
+
+
+def mixture(
+    weight: FloatArray, mean: FloatArray, covariance: FloatArray, group: NDArray[np.intp], count: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the Gaussians with the means and covariances of Gaussian mixtures (moment matching).
+
+    Parameters
+    ----------
+    weight
+        Weights (q,) of the components; those of a group sum to 1.
+    mean, covariance
+        Components (q, 4) and (q, 4, 4).
+    group
+        Mixture (q,) that each component belongs to, in ascending order, none of the `count` mixtures empty.
+    count
+        Number of mixtures.
+    """
+    first = np.searchsorted(group, np.arange(count))
+    together = np.add.reduceat(weight[:, None] * mean, first)
+    apart = mean - together[group]
+    spread = weight[:, None, None] * (covariance + apart[:, :, None] * apart[:, None, :])
+    return together, np.add.reduceat(spread, first)
+
+
+def with_floor(covariance: FloatArray, std: float) -> FloatArray:
+    """Return covariances (m, 2, 2) whose every standard deviation is at least `std`; the axes stay.
+
+    A function of a symmetric 2x2 matrix A is ``p I + q A``, with p and q from its two eigenvalues.
+    """
+    a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    middle, half = 0.5 * (a + c), np.hypot(0.5 * (a - c), b)
+    large, small = np.maximum(middle + half, std * std), np.maximum(middle - half, std * std)
+    q = np.where(half > 0.0, 0.5 * (large - small) / np.where(half > 0.0, half, 1.0), 0.0)
+    p = large - q * (middle + half)
+    floored = q[:, None, None] * covariance
+    floored[:, 0, 0] += p
+    floored[:, 1, 1] += p
+    return np.asarray(floored)
+
+
+def circle(covariance: FloatArray) -> FloatArray:
+    """Return scaled identities (m, 2, 2) for covariances (m, 2, 2): the measurement noise of subKF.
+
+    The radius of the one-sigma circle is the mean of the half-axes of the one-sigma ellipse (mnomp-spa-kf, sec. III-A).
+    """
+    a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    middle, half = 0.5 * (a + c), np.hypot(0.5 * (a - c), b)
+    std = 0.5 * (np.sqrt(middle + half) + np.sqrt(np.maximum(middle - half, 0.0)))
+    return np.asarray((std * std)[:, None, None] * np.eye(2))
+
+
+def angle_variance(position_m: FloatArray, noise_m2: FloatArray) -> FloatArray:
+    """Return the variances (n,), rad^2, of the azimuths of positions (n, 2) with covariances (n, 2, 2), first order."""
+    x, y = position_m.T
+    squared = np.maximum(x * x + y * y, MIN_RANGE_M**2)
+    across = y * y * noise_m2[:, 0, 0] - 2.0 * x * y * noise_m2[:, 0, 1] + x * x * noise_m2[:, 1, 1]
+    return np.asarray(across / (squared * squared))
 
 
 def position_covariance(covariance: FloatArray) -> FloatArray:

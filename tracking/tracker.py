@@ -1,101 +1,28 @@
-"""From detections to tracks: constant-velocity Kalman filters, one global assignment a step, M-of-N life cycle."""
+"""From detections to tracks: constant-velocity Kalman filters, association by any method, life cycle."""
 
 import math
 from dataclasses import dataclass, fields
-from typing import Self
+from types import ModuleType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from isactrack.detections import Detections
-from isactrack.errors import ConfigError, IsacError
-from isactrack.tracking import kalman, motion
-from isactrack.tracking.gnn import associate
+from isactrack.errors import IsacError
+from isactrack.tracking import kalman, step_numpy
+from isactrack.tracking.association import Associator
+from isactrack.tracking.associators import make_associator
+from isactrack.tracking.config import TrackerConfig, paper_config
 from isactrack.tracks import Track, TrackStatus
+
+__all__ = ["Tracker", "TrackerConfig", "birth", "paper_config"]
 
 FloatArray = NDArray[np.float64]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerConfig:
-    """Settings of a `Tracker`; the defaults fit people who walk indoors, seen about ten times a second.
-
-    Attributes
-    ----------
-    acceleration_std_mps2
-        Standard deviation of the acceleration along each axis, constant within a step.
-    gate_probability
-        Share of a target's own detections that its gate lets through.
-    confirm_hits, confirm_window
-        A track is confirmed once it was seen in `confirm_hits` of its last `confirm_window` steps, birth included.
-    max_misses_tentative, max_misses_confirmed
-        Steps in a row that a track may go unseen; it is dropped at the next one.
-    max_position_std_m
-        A track is dropped before it is associated once the larger half-axis of its one-sigma position ellipse exceeds
-        this: after a long gap in time its gate would take in anything.
-    birth_velocity_std_mps
-        Standard deviation of a new track's velocity across the line of sight, where nothing is measured.
-    radial_velocity_std_mps
-        Standard deviation of a measured radial velocity against the target's own, limbs included.
-    min_position_std_m
-        No detection is taken for more precise than this in any direction: the centre of reflection wanders over the
-        body.
-    use_radial_velocity
-        Whether the gate and the cost of an association are three-dimensional, position and radial velocity, or hold
-        the position only. New tracks take their velocity from the radial velocity either way. Both take it as the
-        sensor measures it, folded into plus or minus `FmcwSensor.velocity_max_mps`: it is not unfolded, so a target
-        that is faster than that starts with a wrong velocity and falls out of the three-dimensional gate. For such
-        targets choose a profile with a higher limit, or False here.
-    merge_distance_m, merge_velocity_mps, merge_steps
-        Of two tracks that stay within this distance and difference of velocity for this many steps in a row, the less
-        established one is dropped: confirmed before tentative, then the older. A detection within the same distance
-        of a confirmed track that took another one in the same step is a second echo of the same body and goes to no
-        tentative track; nor does it start one, near a tentative track either. Two people who always stay closer than
-        this and move alike are one track.
-    """
-
-    acceleration_std_mps2: float = 2.0
-    gate_probability: float = 0.99
-    confirm_hits: int = 4
-    confirm_window: int = 6
-    max_misses_tentative: int = 2
-    max_misses_confirmed: int = 15
-    max_position_std_m: float = 2.0
-    birth_velocity_std_mps: float = 1.0
-    radial_velocity_std_mps: float = 0.25
-    min_position_std_m: float = 0.1
-    use_radial_velocity: bool = True
-    merge_distance_m: float = 0.5
-    merge_velocity_mps: float = 0.5
-    merge_steps: int = 4
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is float and not (math.isfinite(value) and value >= 0.0):
-                raise ConfigError(f"{field.name} is {value}", "give a finite number, 0 or more")
-            if field.type is int and not isinstance(value, int):
-                raise ConfigError(f"{field.name} is {value!r}", "give a whole number of steps")
-        positive = ("max_position_std_m", "min_position_std_m", "birth_velocity_std_mps", "radial_velocity_std_mps")
-        for name in positive:
-            if getattr(self, name) == 0.0:
-                raise ConfigError(f"{name} is 0", "give a positive standard deviation")
-        if not 0.0 < self.gate_probability < 1.0:
-            raise ConfigError(f"gate_probability is {self.gate_probability}", "give a share between 0 and 1, e.g. 0.99")
-        if not 1 <= self.confirm_hits <= self.confirm_window:
-            raise ConfigError(
-                f"confirm_hits is {self.confirm_hits} of confirm_window {self.confirm_window} steps",
-                "give 1 <= confirm_hits <= confirm_window, e.g. 4 of 6",
-            )
-        for name, least in (("max_misses_tentative", 0), ("max_misses_confirmed", 0), ("merge_steps", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}", f"give a number of steps, {least} or more")
-
-    @property
-    def gate(self) -> float:
-        """Largest squared Mahalanobis distance of a pair: the chi-square quantile of eq. 70 or, in 2D, eq. 68."""
-        return float(chdtri(3 if self.use_radial_velocity else 2, 1.0 - self.gate_probability))
+_HALF = 0.5  # a probability of a miss above this counts as one (mnomp-spa-kf, sec. III-D)
+_STATUS = (TrackStatus.TENTATIVE, TrackStatus.CONFIRMED, TrackStatus.COASTED)
+_CONVERGED: dict[str, Any] = {"rounds": 1000, "tolerance": 1e-9}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +35,7 @@ class _Tracks:
 
     mean: FloatArray
     covariance: FloatArray
+    existence: FloatArray
     track_id: NDArray[np.int64]
     age: NDArray[np.int64]
     misses: NDArray[np.int64]
@@ -121,45 +49,54 @@ class _Tracks:
     @classmethod
     def new(cls, mean: FloatArray, covariance: FloatArray, first_id: int, config: TrackerConfig) -> Self:
         n = len(mean)
+        hits = np.zeros((n, config.confirm_window), dtype=np.bool_)
+        hits[:, 0] = True
+        at_once = config.confirm_hits == 1 and config.birth_existence >= config.confirm_existence
         return cls(
             mean=mean,
             covariance=covariance,
+            existence=np.full(n, config.birth_existence),
             track_id=np.arange(first_id, first_id + n),
             age=np.ones(n, dtype=np.int64),
             misses=np.zeros(n, dtype=np.int64),
-            confirmed=np.full(n, config.confirm_hits == 1),
-            hits=np.tile(np.arange(config.confirm_window) == 0, (n, 1)),
+            confirmed=np.full(n, at_once),
+            hits=hits,
             together=np.zeros((n, n), dtype=np.int64),
         )
 
     def take(self, keep: NDArray[np.bool_]) -> Self:
         if keep.all():
             return self
-        rows = {f.name: getattr(self, f.name)[keep] for f in fields(self)}
-        rows["together"] = rows["together"][:, keep]
-        return type(self)(**rows)
+        rows = {name: getattr(self, name)[keep] for name in _ROWS}
+        return type(self)(**rows, together=self.together[keep][:, keep])
 
     def joined(self, younger: Self) -> Self:
-        rows = {
-            f.name: np.concatenate([getattr(self, f.name), getattr(younger, f.name)])
-            for f in fields(self)
-            if f.name != "together"
-        }
+        rows: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(younger, name)]) for name in _ROWS}
         together = np.zeros((len(self) + len(younger),) * 2, dtype=np.int64)
         together[: len(self), : len(self)] = self.together
         return type(self)(**rows, together=together)
 
 
+_ROWS = tuple(field.name for field in fields(_Tracks) if field.name != "together")
+
+
 class Tracker:
     """Follow targets in the plane of one sensor.
 
-    A step predicts all tracks to the time of the detections, assigns detections to tracks (confirmed tracks choose
-    first), updates, confirms, merges and drops, and starts a track from every detection that is left over.
+    A step predicts all tracks to the time of the detections, associates (confirmed tracks choose first), updates,
+    confirms, merges and drops, and starts a track from every detection that no track explains.
 
     Parameters
     ----------
     config
         Settings; the defaults fit people who walk indoors.
+    associator
+        Any association method, in place of the one that `config` names.
+
+    Raises
+    ------
+    ConfigError
+        If the config asks for numba and it is not installed.
 
     Examples
     --------
@@ -168,8 +105,16 @@ class Tracker:
     []
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
+    def __init__(self, config: TrackerConfig | None = None, associator: Associator | None = None) -> None:
         self.config = config or TrackerConfig()
+        self._kernels = _kernels(self.config.engine)
+        self._associator = associator or _associator(self.config)
+        self._weighing = step_numpy.Weighing(
+            self.config.gate,
+            self.config.use_radial_velocity,
+            self.config.use_radial_velocity and self.config.weight_radial_velocity,
+            self.config.log_odds,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -199,11 +144,11 @@ class Tracker:
         _require_finite(detections)
         self._require_later(detections.time_s)
         self._predict(detections.time_s)
-        noise_m2 = _with_floor(detections.covariance_m2, self.config.min_position_std_m)
-        seen, free = self._associate(detections, noise_m2)
+        measured = self._measured(detections)
+        seen, free = self._associate(measured)
         self._age(seen)
         self._merge()
-        self._start(free, detections, noise_m2)
+        self._start(free, measured, detections.snr_db)
         return self._report(detections.time_s)
 
     def _require_later(self, time_s: float) -> None:
@@ -216,56 +161,62 @@ class Tracker:
     def _predict(self, time_s: float) -> None:
         dt_s = 0.0 if self._time_s is None else time_s - self._time_s
         self._time_s = time_s
-        if not len(self._tracks):
+        tracks = self._tracks
+        if not len(tracks):
             return
-        tracks = self._tracks
-        tracks.mean[:], tracks.covariance[:] = kalman.predict(
-            tracks.mean,
-            tracks.covariance,
-            motion.transition(dt_s),
-            motion.process_noise(dt_s, self.config.acceleration_std_mps2),
+        tracks.mean[:], tracks.covariance[:] = self._kernels.predict(
+            tracks.mean, tracks.covariance, dt_s, self.config.acceleration_std_mps2
         )
-        spread = kalman.position_covariance(tracks.covariance)
-        self._tracks = tracks.take(_largest_eigenvalue(spread) <= self.config.max_position_std_m**2)
+        self._tracks = tracks.take(_largest_eigenvalue(tracks.covariance) <= self.config.max_position_std_m**2)
 
-    def _associate(self, detections: Detections, noise_m2: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-        """Assign detections, update the tracks that got one, and return which these are and what nobody explains."""
-        tracks = self._tracks
-        seen, free = np.zeros(len(tracks), dtype=np.bool_), np.arange(len(detections))
-        if not len(tracks) or not len(detections):
-            return seen, free
-        cost, miss_cost = self._costs(detections, noise_m2)
-        # A tentative track, often a second echo of the same body, must never take a detection from a confirmed one.
-        for group in (np.flatnonzero(tracks.confirmed), np.flatnonzero(~tracks.confirmed)):
-            column = associate(cost[np.ix_(group, free)], miss_cost)
-            taken = column[column >= 0]
-            rows, own = group[column >= 0], free[taken]
-            tracks.mean[rows], tracks.covariance[rows] = kalman.update(
-                tracks.mean[rows], tracks.covariance[rows], detections.position_m[own], noise_m2[own]
-            )
-            seen[rows] = True
-            free = np.delete(free, taken)
-            apart = _distances(detections.position_m[free], tracks.mean[rows][:, kalman.POSITION])
-            free = free[(apart > self.config.merge_distance_m).all(axis=1)]
-        return seen, free
+    def _measured(self, detections: Detections) -> step_numpy.Measured:
+        """Return the detections with the noise that the filter reckons with."""
+        noise_m2 = kalman.with_floor(detections.covariance_m2, self.config.min_position_std_m)
+        if self.config.filter == "subkf":
+            noise_m2 = kalman.circle(noise_m2)
+        std = np.maximum(detections.radial_velocity_std_mps, self.config.radial_velocity_std_mps)
+        return step_numpy.Measured(detections.position_m, noise_m2, detections.radial_velocity_mps, std * std)
 
-    def _costs(self, detections: Detections, noise_m2: FloatArray) -> tuple[FloatArray, float]:
-        """Return minus twice the log likelihood of each pair, infinite beyond the gate, and the cost of a miss.
+    def _associate(self, measured: step_numpy.Measured) -> tuple[NDArray[np.bool_], FloatArray]:
+        """Associate and update; return which tracks were seen, and how probable it is that no track made a detection.
 
-        A constant is left out. The log determinant keeps a vague track from winning over a sure one only because its
-        Mahalanobis distances are small. A miss costs as much as the worst pair that the gate could let through.
+        Groups of tracks choose one after the other: what one leaves of a detection is what the next can have, so that
+        a detection that is taken counts as clutter that is denser by ``1 / free``.
         """
         tracks = self._tracks
-        residual, spread = kalman.innovation(tracks.mean, tracks.covariance, detections.position_m, noise_m2)
-        squared, log_det = kalman.mahalanobis(residual, spread)
-        if self.config.use_radial_velocity:
-            velocity, variance, cross = kalman.predicted_radial_velocity(tracks.mean, tracks.covariance)
-            variance = variance[:, None] + self.config.radial_velocity_std_mps**2
-            velocity_residual = detections.radial_velocity_mps[None, :] - velocity[:, None]
-            more, log_variance = kalman.radial_velocity_terms(residual, spread, velocity_residual, variance, cross)
-            squared, log_det = squared + more, log_det + log_variance
-        gate = self.config.gate
-        return np.where(squared <= gate, squared + log_det, np.inf), gate + float(log_det.max())
+        missed, free, alone = np.ones(len(tracks)), np.ones(len(measured.position_m)), np.ones(len(tracks))
+        if missed.size and free.size:
+            ratio = self._kernels.likelihood_ratios(tracks.mean, tracks.covariance, measured, self._weighing)
+            for rows in self._groups():
+                part = ratio[rows] * free
+                association = self._associator(part)
+                tracks.mean[rows], tracks.covariance[rows] = self._kernels.update(
+                    tracks.mean[rows],
+                    tracks.covariance[rows],
+                    measured,
+                    association.probability,
+                    self.config.filter == "ekf",
+                )
+                missed[rows] = association.missed
+                alone[rows] = step_numpy.missed_alone(part, association)
+                free *= association.free
+                self._silence_echoes(free, tracks.mean[rows][association.missed <= _HALF], measured.position_m)
+        prior = tracks.existence * self.config.survival_probability
+        tracks.existence[:] = step_numpy.existence(prior, alone, self.config.seen_if_there)
+        return missed <= _HALF, free
+
+    def _groups(self) -> list[slice | NDArray[np.intp]]:
+        """Return the rows of the tracks that choose together: confirmed ones first, if the config says so."""
+        confirmed = self._tracks.confirmed
+        if not self.config.confirmed_first or confirmed.all() or not confirmed.any():
+            return [slice(None)]
+        return [np.flatnonzero(confirmed), np.flatnonzero(~confirmed)]
+
+    def _silence_echoes(self, free: FloatArray, seen: FloatArray, position_m: FloatArray) -> None:
+        """Take out detections near tracks (n, 4) that were seen: second echoes of the same bodies."""
+        if self.config.merge_distance_m > 0.0 and len(seen):
+            near = _within(position_m, seen[:, kalman.POSITION], self.config.merge_distance_m)
+            free[near.any(axis=1)] = 0.0
 
     def _age(self, seen: NDArray[np.bool_]) -> None:
         """Count the step, confirm what was seen often enough and drop what was missed too often."""
@@ -274,20 +225,20 @@ class Tracker:
         tracks.misses[:] = np.where(seen, 0, tracks.misses + 1)
         tracks.hits[:, 1:] = tracks.hits[:, :-1].copy()
         tracks.hits[:, 0] = seen
-        tracks.confirmed[:] |= tracks.hits.sum(axis=1) >= config.confirm_hits
+        often = tracks.hits.sum(axis=1) >= config.confirm_hits
+        tracks.confirmed[:] |= often & (tracks.existence >= config.confirm_existence)
         patience = np.where(tracks.confirmed, config.max_misses_confirmed, config.max_misses_tentative)
-        self._tracks = tracks.take(tracks.misses <= patience)
+        self._tracks = tracks.take((tracks.misses <= patience) & (tracks.existence >= config.drop_existence))
 
     def _merge(self) -> None:
         """Drop the less established of two tracks that have moved as one for `merge_steps` steps."""
         tracks, config = self._tracks, self.config
-        if len(tracks) < 2:
+        if len(tracks) < 2 or config.merge_distance_m == 0.0:
             return
-        position, velocity = tracks.mean[:, ::2], tracks.mean[:, 1::2]
-        near = _distances(position, position) <= config.merge_distance_m
-        alike = np.asarray(near & (_distances(velocity, velocity) <= config.merge_velocity_mps))
+        alike = _within(tracks.mean[:, ::2], tracks.mean[:, ::2], config.merge_distance_m)
+        alike &= _within(tracks.mean[:, 1::2], tracks.mean[:, 1::2], config.merge_velocity_mps)
         np.fill_diagonal(alike, False)
-        tracks.together[:] = np.where(alike, tracks.together + 1, 0)
+        tracks.together[:] = (tracks.together + 1) * alike
         one = tracks.together >= config.merge_steps
         if not one.any():
             return
@@ -297,44 +248,68 @@ class Tracker:
                 keep &= ~one[row]
         self._tracks = tracks.take(keep)
 
-    def _start(self, free: NDArray[np.intp], detections: Detections, noise_m2: FloatArray) -> None:
-        """Start tracks from the `free` detections, one for those that are echoes of the same body, the strongest."""
-        free = free[np.argsort(-detections.snr_db[free], kind="stable")]
-        position = detections.position_m[free]
-        near = np.asarray(_distances(position, position) <= self.config.merge_distance_m)
-        echo = np.zeros(free.size, dtype=np.bool_)
-        born = []
-        for row in range(free.size):
-            if not echo[row]:
-                born.append(free[row])
-                echo |= near[row]
-        if not born:
+    def _start(self, free: FloatArray, measured: step_numpy.Measured, snr_db: FloatArray) -> None:
+        """Start tracks from detections that nobody explains, one for those that are echoes of a body, the strongest."""
+        config = self.config
+        born = np.flatnonzero(free > config.birth_threshold)
+        if not born.size:
             return
+        born = born[np.argsort(-snr_db[born], kind="stable")]
+        if config.merge_distance_m > 0.0:
+            position = measured.position_m[born]
+            near = _within(position, position, config.merge_distance_m)
+            echo = np.zeros(born.size, dtype=np.bool_)
+            first = []
+            for row in range(born.size):
+                if not echo[row]:
+                    first.append(row)
+                    echo |= near[row]
+            born = born[first]
+        position, noise_m2 = measured.position_m[born], measured.noise_m2[born]
+        angle = kalman.angle_variance(position, noise_m2)
         mean, covariance = birth(
-            detections.position_m[born],
-            noise_m2[born],
-            detections.radial_velocity_mps[born],
-            self.config.radial_velocity_std_mps,
-            self.config.birth_velocity_std_mps,
+            position,
+            noise_m2,
+            measured.radial_velocity_mps[born],
+            # The angle is not exact, so part of the unknown cross velocity lies along the measured line of sight.
+            np.sqrt(measured.radial_variance[born] + angle * config.birth_velocity_std_mps**2),
+            config.birth_velocity_std_mps,
         )
-        self._tracks = self._tracks.joined(_Tracks.new(mean, covariance, self._next_id, self.config))
+        self._tracks = self._tracks.joined(_Tracks.new(mean, covariance, self._next_id, config))
         self._next_id += len(born)
 
     def _report(self, time_s: float) -> list[Track]:
         tracks = self._tracks
-        status = [
-            TrackStatus.TENTATIVE if not confirmed else TrackStatus.COASTED if misses else TrackStatus.CONFIRMED
-            for confirmed, misses in zip(tracks.confirmed, tracks.misses, strict=True)
-        ]
-        rows = zip(tracks.track_id.tolist(), status, tracks.mean, tracks.covariance, tracks.age.tolist(), strict=True)
-        return [Track(i, s, time_s, mean.copy(), P.copy(), age) for i, s, mean, P, age in rows]
+        status = np.where(tracks.confirmed, np.where(tracks.misses > 0, 2, 1), 0).tolist()
+        rows = zip(
+            tracks.track_id.tolist(),
+            status,
+            tracks.mean.copy(),
+            tracks.covariance.copy(),
+            tracks.age.tolist(),
+            tracks.existence.tolist(),
+            strict=True,
+        )
+        return [Track(i, _STATUS[s], time_s, mean, P, age, e) for i, s, mean, P, age, e in rows]
+
+
+def _associator(config: TrackerConfig) -> Associator:
+    if config.association != "spa":
+        return make_associator(config.association)
+    rounds = _CONVERGED if config.spa_rounds is None else {"rounds": config.spa_rounds}
+    return make_associator("spa", engine=config.engine, **rounds)
+
+
+def _kernels(engine: str) -> ModuleType:
+    """Return the module of the kernels."""
+    return step_numpy
 
 
 def birth(
     position_m: FloatArray,
     noise_m2: FloatArray,
     radial_velocity_mps: FloatArray,
-    radial_velocity_std_mps: float,
+    radial_velocity_std_mps: float | FloatArray,
     cross_velocity_std_mps: float,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the states of tracks that start from single detections (mnomp-spa-kf, eq. 43).
@@ -346,7 +321,7 @@ def birth(
     radial_velocity_mps
         Radial velocities (n,), taken as the velocity along the line of sight.
     radial_velocity_std_mps, cross_velocity_std_mps
-        Standard deviations of the velocity along and across the line of sight.
+        Standard deviations of the velocity along, (n,) or the same for all, and across the line of sight.
 
     Returns
     -------
@@ -356,32 +331,27 @@ def birth(
     r = np.linalg.norm(position_m, axis=1, keepdims=True)
     along = np.where(r > 0.0, position_m / np.where(r > 0.0, r, 1.0), (0.0, 1.0))
     across = np.stack([along[:, 1], -along[:, 0]], axis=-1)
+    along_variance = np.broadcast_to(np.square(radial_velocity_std_mps), len(r))
     mean, covariance = np.zeros((len(r), 4)), np.zeros((len(r), 4, 4))
     mean[:, ::2] = position_m
     mean[:, 1::2] = radial_velocity_mps[:, None] * along
     covariance[:, ::2, ::2] = noise_m2
     covariance[:, 1::2, 1::2] = (
-        radial_velocity_std_mps**2 * along[:, :, None] * along[:, None, :]
+        along_variance[:, None, None] * along[:, :, None] * along[:, None, :]
         + cross_velocity_std_mps**2 * across[:, :, None] * across[:, None, :]
     )
     return mean, covariance
 
 
-def _with_floor(covariance: FloatArray, std: float) -> FloatArray:
-    """Return covariances (m, 2, 2) whose every standard deviation is at least `std`; the axes stay."""
-    values, vectors = np.linalg.eigh(covariance)
-    floored = np.maximum(values, std * std)
-    return np.asarray((vectors * floored[:, None, :]) @ vectors.transpose(0, 2, 1))
-
-
-def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Return the distances (n, m) between points (n, 2) and (m, 2)."""
-    return np.asarray(np.hypot(a[:, None, 0] - b[None, :, 0], a[:, None, 1] - b[None, :, 1]))
+def _within(a: FloatArray, b: FloatArray, distance: float) -> NDArray[np.bool_]:
+    """Return which pairs (n, m) of points (n, 2) and (m, 2) are at most this far apart."""
+    x, y = a[:, None, 0] - b[None, :, 0], a[:, None, 1] - b[None, :, 1]
+    return np.asarray(x * x + y * y <= distance * distance)
 
 
 def _largest_eigenvalue(covariance: FloatArray) -> FloatArray:
-    """Return the larger eigenvalues (n,) of symmetric matrices (n, 2, 2)."""
-    a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    """Return the larger eigenvalues (n,) of the position blocks of covariances (n, 4, 4)."""
+    a, b, c = covariance[:, 0, 0], covariance[:, 0, 2], covariance[:, 2, 2]
     return np.asarray(0.5 * (a + c) + np.hypot(0.5 * (a - c), b))
 
 
@@ -390,7 +360,7 @@ def _require_finite(detections: Detections) -> None:
         raise IsacError(
             f"the detections' time is {detections.time_s}", "the chain must stamp them with the device time"
         )
-    for name in ("position_m", "covariance_m2", "radial_velocity_mps", "snr_db"):
+    for name in ("position_m", "covariance_m2", "radial_velocity_mps", "radial_velocity_std_mps", "snr_db"):
         if not np.isfinite(getattr(detections, name)).all():
             raise IsacError(
                 f"{name} of the detections at {detections.time_s} s is not finite",
