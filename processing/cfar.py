@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import integrate, optimize, special
 
 from isactrack.errors import ConfigError
 
@@ -62,26 +62,62 @@ def cfar_multiplier(p_fa: float, looks: int, training_cells: ArrayLike) -> Float
     return np.where(cells >= 1.0, safe * (1.0 - share) / share, np.inf)
 
 
-def whole_map_multiplier(p_overall: float, cells: int, looks: int, training_cells: int) -> float:
+@lru_cache(maxsize=64)
+def whole_map_multiplier(p_overall: float, cells: int, looks: int, training_cells: int, candidates: int = 1) -> float:
     """Return the multiplier that keeps the probability of any false alarm in a map at `p_overall`.
 
-    Solves ``1 - E[(1 - Q(L, T Y))^cells] = p_overall`` for T, where Q is the upper incomplete gamma ratio and the noise
-    estimate Y ~ Gamma(L N_r) / N_r is common to all cells.
+    Parameters
+    ----------
+    p_overall
+        Probability that any of the candidates of a map of noise exceeds its threshold.
+    cells
+        Independent cells of the map.
+    looks
+        Antennas summed in a cell, L.
+    training_cells
+        Cells averaged for the noise of a candidate, N_r.
+    candidates
+        The highest cells that are compared with thresholds of their own, one after the other, J: a detector that gives
+        up after J candidates in a row without a detection looks at the J highest cells of noise.
+
+    Returns
+    -------
+    float
+        Threshold over the mean of the training cells.
+
+    Notes
+    -----
+    Let p be the probability that a cell of noise exceeds the value of a candidate, and h(p) that the noise estimate,
+    Gamma(L N_r) / N_r, is too high for this value to be detected. The p of the J highest cells are the J smallest of
+    `cells` uniform variates, hence, with ``H(p)`` the integral of h from 0 to p,
+
+    ``P(no alarm) = cells! / ((cells - J)! (J - 1)!) integral_0^1 h(p) H(p)^(J - 1) (1 - p)^(cells - J) dp``.
+
+    With J = 1 this is ``E[(1 - Q(L, T Y))^cells]``, Q the upper incomplete gamma ratio and Y the noise estimate.
+    The noise estimates of the candidates are taken as independent.
     """
-    shape = looks * training_cells
-    spread = 12.0 / np.sqrt(shape)
-    y = np.linspace(max(1e-9, 1.0 - spread), 1.0 + spread, 4001) * looks
-    density = np.exp(shape * np.log(y * training_cells) - y * training_cells - special.gammaln(shape)) / y
+    candidates = min(candidates, cells)
+    # Candidates live where cells * p is of the order of 1; outside these bounds the integrand vanishes.
+    u = np.concatenate([[0.0], np.geomspace(1e-9, min(40.0 + 6.0 * candidates, float(cells)), 3001)])
+    p = u / cells
+    value = np.concatenate([[np.inf], special.gammainccinv(looks, p[1:])])
+    # u^(J - 1) times this is the number of ways to choose J of the cells, over (J - 1)!.
+    log_ways = float(np.sum(np.log1p(-np.arange(candidates) / cells))) - float(special.gammaln(candidates))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_rest = (cells - candidates) * np.log1p(-p) if candidates < cells else np.zeros(u.size)
+    density = np.exp(log_rest + log_ways)
 
     def excess(multiplier: float) -> float:
-        exceed = special.gammaincc(looks, multiplier * y)
-        any_cell = -np.expm1(cells * np.log1p(-np.minimum(exceed, 1.0 - 1e-15)))
-        return float(np.sum(density * any_cell) * (y[1] - y[0])) - p_overall
+        missed = special.gammaincc(looks * training_cells, training_cells * value / multiplier)
+        below = np.concatenate([[0.0], np.cumsum(0.5 * (missed[1:] + missed[:-1]) * np.diff(u))])
+        # Less what it is with missed = 1, so that a small probability keeps its digits.
+        alarm = density * (u ** (candidates - 1) - missed * below ** (candidates - 1))
+        return float(integrate.trapezoid(alarm, u)) - p_overall
 
-    upper = 2.0
+    upper = 2.0 * float(cfar_multiplier(p_overall / cells, looks, training_cells))
     while excess(upper) > 0.0:
         upper *= 2.0
-    return float(optimize.brentq(excess, 1e-3, upper, xtol=1e-10))
+    return float(optimize.brentq(excess, 1e-3 * upper, upper, xtol=1e-9))
 
 
 def ca_cfar_2d(
