@@ -1,8 +1,10 @@
 """A recording through the chain and the tracker, every frame of it, as fast as it goes."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.snapshot import Snapshot
@@ -10,7 +12,7 @@ from isactrack.errors import ConfigError, RecordingError
 from isactrack.processing.chain import ChainConfig, ChainOutput, FmcwChain
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.recordings import Recording, TrackTable
-from isactrack.tracking.metrics import TrackingScore, evaluate_tracks
+from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks
 from isactrack.tracking.tracker import TrackerConfig
 from isactrack.tracks import TrackStatus
 
@@ -126,7 +128,12 @@ class MapAverage:
         return RangeDopplerMap(power, self._last.velocity_axis_mps, self._last.range_axis_m)
 
 
-def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
+def score_tracks(
+    recording: Recording,
+    table: TrackTable,
+    settings: ScoreSettings | None = None,
+    covariance: ArrayLike | None = None,
+) -> TrackingScore:
     """Score tracks against the truth in a recording, at every frame whose truth is known, also to be nobody.
 
     Parameters
@@ -135,6 +142,10 @@ def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
         An open recording of a simulation.
     table
         States of the tracks, in the sensor frame and on the recording's device clock.
+    settings
+        Parameters of the metrics; None for the defaults.
+    covariance
+        Covariances (n, 4, 4) of the rows of `table`, which files do not hold; without them there is no NEES.
 
     Raises
     ------
@@ -159,4 +170,8 @@ def score_tracks(recording: Recording, table: TrackTable) -> TrackingScore:
         target_id=np.concatenate([truth.target_id for truth in known]),
         truth_position_m=np.concatenate([truth.position_m for truth in known]),
         frame_time_s=[truth.time_s for truth in known],
+        track_velocity_mps=table.velocity_mps,
+        truth_velocity_mps=np.concatenate([truth.velocity_mps for truth in known]),
+        track_covariance=covariance,
+        **asdict(settings or ScoreSettings()),
     )
