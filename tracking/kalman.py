@@ -16,6 +16,15 @@ POSITION = np.array([0, 2])
 MIN_RANGE_M = 0.1
 """Below this range the direction to a target means nothing; keeps the Jacobian of the radial velocity bounded."""
 
+RECURRENCE = 20.0
+"""How often `update_radial_velocity` counts the variance that the curvature adds.
+
+It comes from the errors of the angle and of the cross velocity, and the next steps meet the same errors again. Counted
+once, as if it were white, the filter averages it away and grows too sure of itself: of new targets with 4 mrad and
+3 mm/s the mean NEES rises to 4.4 in place of 4, with 30 mrad and 2 cm/s without bound. Counted 10 to 30 times it stays
+between 3.3 and 4.1 there and no higher than that of the plain Kalman filter here, and the errors are the same or less.
+"""
+
 
 def predict(
     mean: FloatArray, covariance: FloatArray, transition: FloatArray, process_noise: FloatArray
@@ -208,7 +217,9 @@ def update_radial_velocity(
 
     Meant for states that have already taken in the position of the same detection. The errors of position and radial
     velocity of a detection are independent (mnomp-spa-kf, eq. 67), so one after the other is exact up to the
-    linearisation, and this is the better at the position just updated: the direction to the target is then known.
+    linearisation, and this is the better at the position just updated: the direction to the target is then known. A
+    joint update linearised at the prediction ends up with larger errors and, without the second-order terms, far too
+    sure of itself (mean NEES 360 in place of 4 after one step).
 
     Parameters
     ----------
@@ -219,7 +230,7 @@ def update_radial_velocity(
     """
     predicted, first_order, _, with_state = _radial_velocity(mean, covariance)
     bias, second_order = radial_velocity_second_order(mean, covariance)
-    S = first_order + second_order + variance
+    S = first_order + RECURRENCE * second_order + variance
     K = with_state / S[:, None]
     P = covariance - K[:, :, None] * with_state[:, None, :]
     return mean + K * (radial_velocity_mps - predicted - bias)[:, None], symmetric(P)
