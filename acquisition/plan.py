@@ -12,6 +12,7 @@ from isactrack.acquisition.group import OnError
 from isactrack.errors import ConfigError
 from isactrack.geometry import Pose
 from isactrack.processing.chain import ChainConfig
+from isactrack.processing.mnomp import MnompConfig
 from isactrack.recordings.filters import COMPRESSIONS
 from isactrack.recordings.manifest import DEFAULT_STREAM, check_stream_name
 from isactrack.tracking.tracker import TrackerConfig
@@ -45,8 +46,12 @@ pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
 # For tracks = true: settings of the detection chain and the tracker, by the names of ChainConfig and TrackerConfig.
 # [chain]
 # max_range_m = 10.0
+# detector = "mnomp"
+# [chain.mnomp]
+# p_overall = 0.01
 # [tracker]
 # confirm_hits = 4
+# association = "spa"
 """
 
 _SESSION_KEYS = (
@@ -57,7 +62,7 @@ _POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
 _TABLES = ("session", "device", "chain", "tracker")
 _MB = 1_000_000
 
-_Config = TypeVar("_Config", ChainConfig, TrackerConfig)
+_Config = TypeVar("_Config", ChainConfig, MnompConfig, TrackerConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +224,11 @@ def _pose(table: Mapping[str, Any], where: str) -> Pose | None:
 
 
 def _settings(data: Mapping[str, Any], name: str, kind: type[_Config]) -> _Config:
-    table, where = dict(_table(data, name)), f"[{name}]"
+    return _settings_of(_table(data, name), f"[{name}]", kind)
+
+
+def _settings_of(given: Mapping[str, Any], where: str, kind: type[_Config]) -> _Config:
+    table = dict(given)
     hints = get_type_hints(kind)
     _check_keys(table, where, hints)
     for key, value in table.items():
@@ -237,6 +246,10 @@ def _settings(data: Mapping[str, Any], name: str, kind: type[_Config]) -> _Confi
 
 def _setting(value: Any, where: str, kind: Any) -> Any:
     """Return a value as the type of its setting."""
+    if kind is MnompConfig:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}", "write [chain.mnomp] and its keys below it")
+        return _settings_of(value, f"[{where.replace('[', '').replace('] ', '.')}]", MnompConfig)
     if isinstance(value, list) and kind == tuple[int, int] and len(value) == 2:
         return tuple(_setting(one, where, int) for one in value)
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -30,11 +30,14 @@ class _Setting(click.Option):
         return None if record is None else (record[0], f"{record[1]}  [default: {self._shown_default()}]")
 
 
-def _of_chain(name: str) -> Callable[[], object]:
+def _of_chain(*path: str) -> Callable[[], object]:
     def default() -> object:
         from isactrack.processing.chain import ChainConfig
 
-        return getattr(ChainConfig(), name)
+        value: object = ChainConfig()
+        for name in path:
+            value = getattr(value, name)
+        return value
 
     return default
 
@@ -49,12 +52,16 @@ def _of_tracker(*names: str) -> Callable[[], object]:
 
 
 _CHAIN_OPTIONS = (
+    click.option("--detector", cls=_Setting, shown_default=_of_chain("detector"), type=click.Choice(["fft", "mnomp"]),
+                 help="How targets are found: windowed spectra and CFAR, or lines fitted one after the other."),
+    click.option("--p-overall", cls=_Setting, shown_default=_of_chain("mnomp", "p_overall"), type=float, metavar="P",
+                 help="Probability of any false alarm in an interval, of the detector mnomp."),
     click.option("--coherent-frames", cls=_Setting, shown_default=_of_chain("coherent_frames"),
                  type=click.IntRange(min=1), metavar="N", help="Join N frames to one coherent interval."),
     click.option("--remove-static/--keep-static", default=None,
                  help="Take off what stands still.  [default: remove, but keep with --coherent-frames over 1]"),
     click.option("--p-fa", cls=_Setting, shown_default=_of_chain("p_fa"), type=float, metavar="P",
-                 help="False-alarm probability of a cell."),
+                 help="False-alarm probability of a cell, of the detector fft."),
     click.option("--min-snr", "min_snr_db", cls=_Setting, shown_default=_of_chain("min_snr_db"), type=float,
                  metavar="DB", help="Least power over noise of a detection."),
     click.option("--min-range", "min_range_m", cls=_Setting, shown_default=_of_chain("min_range_m"), type=float,
@@ -67,6 +74,14 @@ _CHAIN_OPTIONS = (
 )  # fmt: skip
 
 _TRACKER_OPTIONS = (
+    click.option("--association", cls=_Setting, shown_default=_of_tracker("association"),
+                 type=click.Choice(["gnn", "pda", "jpda", "spa"]),
+                 help="How detections are associated with tracks."),
+    click.option("--filter", "filter", cls=_Setting, shown_default=_of_tracker("filter"),
+                 type=click.Choice(["kf", "subkf", "ekf"]),
+                 help="Kalman filter: of positions, with round covariances, or of radial velocities too."),
+    click.option("--gate", type=click.Choice(["2d", "3d"]),
+                 help="Gate of positions, or of radial velocities too.  [default: 3d]"),
     click.option("--acceleration-std", "acceleration_std_mps2", cls=_Setting,
                  shown_default=_of_tracker("acceleration_std_mps2"), type=float, metavar="MPS2",
                  help="Standard deviation of a target's acceleration."),
@@ -98,11 +113,15 @@ def chain_config(options: dict[str, Any]) -> "ChainConfig":
         If the settings cannot work.
     """
     from isactrack.processing.chain import ChainConfig
+    from isactrack.processing.mnomp import MnompConfig
 
-    names = ("coherent_frames", "remove_static", "p_fa", "min_snr_db", "min_range_m", "max_range_m")
+    names = ("detector", "coherent_frames", "remove_static", "p_fa", "min_snr_db", "min_range_m", "max_range_m")
     given = _given(options, names)
     # One long interval is its own static scene: taking that off would take off everything.
     given.setdefault("remove_static", given.get("coherent_frames", 1) == 1)
+    p_overall = options.pop("p_overall")
+    if p_overall is not None:
+        given["mnomp"] = MnompConfig(p_overall=p_overall)
     distance_m = options.pop("cluster_distance")
     if distance_m is not None:
         given["cluster_distance_m"] = distance_m or None
@@ -119,7 +138,10 @@ def tracker_config(options: dict[str, Any]) -> "TrackerConfig":
     """
     from isactrack.tracking.tracker import TrackerConfig
 
-    given = _given(options, ("acceleration_std_mps2", "gate_probability"))
+    given = _given(options, ("acceleration_std_mps2", "gate_probability", "association", "filter"))
+    gate = options.pop("gate")
+    if gate is not None:
+        given["use_radial_velocity"] = gate == "3d"
     max_misses, confirm = options.pop("max_misses"), options.pop("confirm")
     if max_misses is not None:
         given["max_misses_confirmed"] = max_misses

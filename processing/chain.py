@@ -18,6 +18,7 @@ from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.clustering import link, merge
 from isactrack.processing.clutter import ClutterMap, fill_lost_chirps
 from isactrack.processing.fft_detector import FftDetector
+from isactrack.processing.mnomp_detector import MnompDetector
 from isactrack.processing.spectra import RangeDopplerMap, range_spectrum
 
 __all__ = ["ChainConfig", "ChainOutput", "FmcwChain"]
@@ -86,7 +87,8 @@ class FmcwChain:
         self._config = config if config is not None else ChainConfig()
         self._frame_sensor = sensor
         self._sensor = sensor.coherent(self._config.coherent_frames)
-        self._detector: Detector = FftDetector(self._sensor, self._config)
+        make = FftDetector if self._config.detector == "fft" else MnompDetector
+        self._detector: Detector = make(self._sensor, self._config)
         self._clutter = ClutterMap(max(1.0, self._config.clutter_memory_s / self._sensor.frame_period_s))
         self._partial: list[Frame] = []
         self._discarded_frames = 0

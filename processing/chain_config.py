@@ -1,10 +1,11 @@
 """Settings of the chain."""
 
 import math
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final
 
 from isactrack.errors import ConfigError
+from isactrack.processing.mnomp import MnompConfig
 from isactrack.processing.spectra import make_window
 
 DETECTORS: Final = ("fft", "mnomp")
@@ -64,7 +65,8 @@ class ChainConfig:
         Frames joined to one coherent interval, see `FmcwSensor.coherent`.
     """
 
-    detector: Literal["fft", "mnomp"] = "fft"
+    detector: str = "fft"
+    mnomp: MnompConfig = field(default_factory=MnompConfig)
     covariance_scale: float = 1.2
     range_window: str = "hann"
     doppler_window: str | None = None

@@ -44,3 +44,13 @@ class SpectralLines:
         `samples` is N M; the ratio is the mean over the antennas of ``N M |gain|^2 / noise_power``.
         """
         return np.asarray(samples * np.mean(np.abs(self.gain) ** 2, axis=1) / self.noise_power)
+
+    def take(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> "SpectralLines":
+        """Return the lines that `index` (positions or a mask) picks, in its order; the residual is that of all."""
+        return SpectralLines(
+            range_rad=self.range_rad[index],
+            doppler_rad=self.doppler_rad[index],
+            gain=self.gain[index],
+            noise_power=self.noise_power[index],
+            residual_power=self.residual_power,
+        )

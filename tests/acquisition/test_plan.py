@@ -13,6 +13,7 @@ from isactrack.acquisition.plan import EXAMPLE, DevicePlan, parse_plan
 from isactrack.errors import ConfigError
 from isactrack.geometry import Pose
 from isactrack.processing.chain import ChainConfig
+from isactrack.processing.mnomp import MnompConfig
 from isactrack.tracking.tracker import TrackerConfig
 
 ONE = '[[device]]\nurl = "sim://awr1642"\n'
@@ -30,8 +31,8 @@ def test_the_example_works_as_it_is_and_with_every_comment_taken_off() -> None:
     assert (full.duration_s, full.segment_s, full.segment_bytes) == (60.0, 600.0, 1_000_000_000)
     assert (full.compression, full.on_error, full.tracks) == ("bitshuffle-lz4", OnError.STOP, False)
     assert full.devices[0].profile == Path("folder/walk.cfg")
-    assert full.chain == ChainConfig(max_range_m=10.0)
-    assert full.tracker == TrackerConfig(confirm_hits=4)
+    assert full.chain == ChainConfig(max_range_m=10.0, detector="mnomp", mnomp=MnompConfig(p_overall=0.01))
+    assert full.tracker == TrackerConfig(confirm_hits=4, association="spa")
 
 
 def test_one_device_needs_no_more_than_its_url() -> None:
@@ -39,6 +40,20 @@ def test_one_device_needs_no_more_than_its_url() -> None:
     assert plan.devices == (DevicePlan(name="radar", url="sim://awr1642"),)
     assert (plan.output, plan.duration_s, plan.segment_s, plan.on_error) == (None, None, None, OnError.STOP)
     assert (plan.chain, plan.tracker) == (ChainConfig(), TrackerConfig())
+
+
+def test_settings_of_the_line_detector_are_a_table_of_their_own() -> None:
+    plan = parse_plan(ONE + '[chain]\ndetector = "mnomp"\n[chain.mnomp]\nk_max = 20\np_overall = 0.1\n', Path())
+    assert plan.chain.mnomp == MnompConfig(k_max=20, p_overall=0.1)
+    with pytest.raises(ConfigError, match=r"\[chain.mnomp\] has no key 'k_maks'") as error:
+        parse_plan(ONE + "[chain.mnomp]\nk_maks = 20\n", Path())
+    assert "k_max" in error.value.hint
+    with pytest.raises(ConfigError, match="mnomp is 3"):
+        parse_plan(ONE + "[chain]\nmnomp = 3\n", Path())
+    with pytest.raises(ConfigError, match=r"\[chain.mnomp\].*p_overall"):
+        parse_plan(ONE + "[chain.mnomp]\np_overall = 2.0\n", Path())
+    with pytest.raises(ConfigError, match="no detector 'esprit'"):
+        parse_plan(ONE + '[chain]\ndetector = "esprit"\n', Path())
 
 
 def test_settings_are_those_of_the_chain_and_the_tracker() -> None:

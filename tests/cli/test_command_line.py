@@ -69,11 +69,14 @@ def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     expected: dict[str, object] = {
         "--coherent-frames": chain.coherent_frames, "--p-fa": chain.p_fa, "--min-snr": chain.min_snr_db,
         "--min-range": chain.min_range_m, "--cluster-distance": chain.cluster_distance_m,
+        "--detector": chain.detector, "--p-overall": chain.mnomp.p_overall,
     }  # fmt: skip
     if name != "process":
         expected |= {
             "--acceleration-std": tracker.acceleration_std_mps2,
             "--gate-probability": tracker.gate_probability,
+            "--association": tracker.association,
+            "--filter": tracker.filter,
             "--max-misses": tracker.max_misses_confirmed,
             "--confirm": f"{tracker.confirm_hits}/{tracker.confirm_window}",
         }
@@ -83,6 +86,7 @@ def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     # What the help says in words.
     assert chain.max_range_m is None
     assert chain.remove_static
+    assert tracker.use_radial_velocity
 
 
 def test_help_imports_nothing_heavy() -> None:

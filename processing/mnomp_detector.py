@@ -1,0 +1,122 @@
+"""Detections from lines that are fitted to the samples one after the other, in the place of windows and maps."""
+
+import math
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from isactrack.detections import Detections
+from isactrack.fmcw import FmcwSensor
+from isactrack.processing.chain_config import ChainConfig
+from isactrack.processing.line_detections import line_detections
+from isactrack.processing.lines import SpectralLines
+from isactrack.processing.mnomp import mnomp_cfar
+from isactrack.processing.peaks import Peaks, WindowResponse, ghost_mask
+from isactrack.processing.spectra import (
+    RangeDopplerMap,
+    doppler_spectrum,
+    make_window,
+    range_doppler_map,
+    range_spectrum,
+)
+from isactrack.units import db_to_power
+
+ComplexArray = NDArray[np.complex64]
+FloatArray = NDArray[np.float64]
+
+
+class MnompDetector:
+    """Finds the targets of one coherent interval as spectral lines (mnomp-spa-kf, sec. III-A).
+
+    The lines are fitted to samples without a window: what a window does to side lobes, taking off each line before the
+    next is sought does better, and nothing of the resolution is given away. The map that is shown is windowed as that
+    of `FftDetector`.
+
+    Parameters
+    ----------
+    sensor
+        The sensor whose frame is the coherent interval.
+    config
+        Settings.
+    """
+
+    def __init__(self, sensor: FmcwSensor, config: ChainConfig) -> None:
+        self._config, self._sensor = config, sensor
+        loops, samples = sensor.loops_per_frame, sensor.samples_per_chirp
+        self._rectangular = make_window("rectangular", loops), make_window("rectangular", samples)
+        self._shown = make_window(config.slow_time_window, loops), make_window(config.range_window, samples)
+        self._response = WindowResponse(self._rectangular[0])
+
+    @property
+    def range_window(self) -> FloatArray:
+        """Window (samples,) that the range profiles have to be made with: none."""
+        return self._rectangular[1]
+
+    def map(self, profiles: ComplexArray) -> tuple[ComplexArray, RangeDopplerMap]:
+        """Return the samples behind range profiles (loop, tx, rx, range), and their map with windows, for the eye."""
+        # The profiles are scaled for unit noise in a cell of the range spectrum, which is sqrt(N) of a sample's.
+        scale = np.float32(math.sqrt(self._sensor.samples_per_chirp))
+        data = np.asarray(scipy.fft.ifft(profiles, axis=3, workers=1) * scale, dtype=np.complex64)
+        spectrum = doppler_spectrum(range_spectrum(data, self._shown[1]), self._shown[0])
+        return data, range_doppler_map(spectrum, self._sensor)
+
+    def detect(
+        self, data: ComplexArray, _map: RangeDopplerMap, ghost_power: FloatArray | None, time_s: float
+    ) -> Detections:
+        """Return the detections of an interval, the strongest first; see `FftDetector.detect`."""
+        loops, _, _, samples = data.shape
+        lines = self._targets(mnomp_cfar(data.reshape(loops, -1, samples), self._config.mnomp), ghost_power)
+        config = self._config
+        return line_detections(
+            lines,
+            self._sensor,
+            time_s,
+            inflation=config.covariance_scale,
+            range_floor_m=config.range_floor_m,
+            azimuth_floor_rad=config.azimuth_floor_rad,
+            min_beam_share=config.min_beam_share,
+            unexplained_is_noise=True,
+        )
+
+    def _targets(self, lines: SpectralLines, ghost_power: FloatArray | None) -> SpectralLines:
+        """Return the lines that are targets: in range, no images of the receiver, no ghosts of the clutter map."""
+        config, sensor = self._config, self._sensor
+        peaks = _peaks_of(lines, sensor)
+        upper = math.inf if config.max_range_m is None else config.max_range_m
+        range_m = peaks.range_bin * sensor.range_resolution_m
+        keep = (range_m >= config.min_range_m) & (range_m <= upper)
+        keep &= ~_image_mask(peaks, sensor, config.image_rejection_db)
+        keep &= lines.snr(sensor.loops_per_frame * sensor.samples_per_chirp) >= 10.0 ** (config.min_snr_db / 10.0)
+        if ghost_power is not None:
+            looks = sensor.virtual_positions.size
+            keep &= ~ghost_mask(peaks, ghost_power, self._rectangular[0], self._response, looks)
+        return lines.take(np.flatnonzero(keep)[: config.max_detections])
+
+
+def _peaks_of(lines: SpectralLines, sensor: FmcwSensor) -> Peaks:
+    """Return lines as peaks of an unwindowed map of unit noise gain, zero Doppler at ``M // 2``."""
+    loops, samples = sensor.loops_per_frame, sensor.samples_per_chirp
+    range_bin = lines.range_rad * samples / (2.0 * math.pi)
+    doppler_bin = lines.doppler_rad * loops / (2.0 * math.pi) + loops // 2
+    return Peaks(
+        doppler=np.rint(doppler_bin).astype(np.intp) % loops,
+        range_=np.rint(range_bin).astype(np.intp) % samples,
+        doppler_bin=doppler_bin,
+        range_bin=range_bin,
+        power=samples * loops * np.sum(np.abs(lines.gain) ** 2, axis=1),
+    )
+
+
+def _image_mask(peaks: Peaks, sensor: FmcwSensor, rejection_db: float) -> NDArray[np.bool_]:
+    """Return which lines (n,) are images of a stronger one at minus its range and Doppler; see `image_mask`."""
+    loops, samples = sensor.loops_per_frame, sensor.samples_per_chirp
+    apart = np.abs(_wrapped(peaks.range_bin[:, None] + peaks.range_bin, samples)) < 1.0
+    apart &= np.abs(_wrapped(peaks.doppler_bin[:, None] + peaks.doppler_bin - 2 * (loops // 2), loops)) < 1.0
+    weaker = peaks.power[:, None] * db_to_power(rejection_db) < peaks.power
+    return np.asarray((apart & weaker).any(axis=1))
+
+
+def _wrapped(bins: FloatArray, period: int) -> FloatArray:
+    """Return distances in bins, modulo the length of the axis, in [-period / 2, period / 2)."""
+    return np.asarray((bins + period / 2.0) % period - period / 2.0)
