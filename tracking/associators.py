@@ -69,4 +69,6 @@ def make_associator(name: str, **options: Any) -> Associator:
     try:
         return make(**options)
     except TypeError as error:
-        raise ConfigError(f"association method {name!r}: {error}", f"see the options of {name!r}") from error
+        raise ConfigError(
+            f"association method {name!r} does not take {', '.join(options)}: {error}", f"see the options of {name!r}"
+        ) from error
