@@ -1,11 +1,13 @@
 """One detection for each extended target.
 
-A person is half a metre across and returns several peaks: torso, arms and legs, each with its own velocity.
+A person is half a metre across and returns several peaks: torso, arms and legs, each with its own velocity. Of a
+bicycle the wheels spread from standstill to twice its velocity, and the returns of a car lie metres apart.
 """
+
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csgraph
 
 from isactrack.detections import Detections
 from isactrack.geometry import xy_to_polar
@@ -13,41 +15,126 @@ from isactrack.units import db_to_power
 
 FloatArray = NDArray[np.float64]
 
+VEHICLE_SPEED_MPS: Final = 2.0
+"""What comes or goes faster than this may be as long as a car: people walk at 1 to 2 m/s."""
+VEHICLE_LENGTH_M: Final = 4.5
+VEHICLE_PART_M: Final = 1.6
+"""Largest gap between the body of a vehicle and its wheels or pedals."""
+_PART_SPEED: Final = 1.2
+_PART_SPEED_MPS: Final = 0.1
+_LIMB_DB: Final = 6.0
+"""Arms and legs have less than a quarter of a torso's cross-section, also when the torso fades."""
+_TINY: Final = float(np.finfo(np.float64).tiny)
+
 
 def link(
-    detections: Detections, distance_m: float, velocity_scale_s: float, velocity_max_mps: float
+    detections: Detections,
+    distance_m: float,
+    velocity_scale_s: float,
+    velocity_max_mps: float,
+    *,
+    vehicle_speed_mps: float = VEHICLE_SPEED_MPS,
+    vehicle_length_m: float = VEHICLE_LENGTH_M,
+    vehicle_part_m: float = VEHICLE_PART_M,
 ) -> NDArray[np.intp]:
-    """Return the cluster (n,) of each detection by single linkage.
+    """Return the cluster (n,) of each detection: a body grows around the strongest one that is left, and so on.
 
-    Two detections belong together if ``sqrt(dx^2 + dy^2 + (s dv)^2) < distance_m``, or if a chain of such pairs joins
-    them.
+    Distances are `gaps`, what the uncertainty of the two positions does not explain. To the strongest detection of a
+    body, with radial velocity v, belong
+
+    1. its *core*, what is near it in position and velocity together, ``gap^2 + (s dv)^2 < distance_m^2``. If ``|v|`` is
+       at least `vehicle_speed_mps` it may be a vehicle, all of which moves alike: then what has the same velocity,
+       ``s |dv| < distance_m``, belongs to it within `vehicle_length_m`;
+    2. its *parts*, arms, legs and wheels, which move between standstill and twice the body's velocity,
+       ``|dv| < 1.2 |v| + 0.1 m/s``, and are within `distance_m`, of a vehicle `vehicle_part_m`, of one of the core.
+       Limbs are at least 6 dB weaker than the strongest detection; a wheel may be nearly as strong as its vehicle.
+
+    So a target that moves against a stronger one, or more than twice as fast, stays a target of its own however near it
+    is, and so does one that is about as strong as a person near it and differs in velocity. One that moves alike within
+    these distances does not. Clusters do not chain: a row of people is no body.
 
     Parameters
     ----------
     detections
-        The detections.
+        The detections (n), in any order.
     distance_m
-        Largest distance of a pair.
+        Largest gap within a person.
     velocity_scale_s
         Metres that 1 m/s counts for, s.
     velocity_max_mps
         Largest unambiguous speed: velocities are compared modulo twice as much.
+    vehicle_speed_mps, vehicle_length_m, vehicle_part_m
+        Least radial speed, largest length, and largest gap between body and parts of a vehicle. An infinite speed is
+        for scenes without vehicles.
+
+    Returns
+    -------
+    ndarray
+        Clusters (n,), from 0 without gaps, that of the strongest detection first.
     """
-    offset = detections.position_m[:, None] - detections.position_m
-    speed = _wrap(detections.radial_velocity_mps[:, None] - detections.radial_velocity_mps, velocity_max_mps)
-    near = np.sum(offset**2, axis=2) + (velocity_scale_s * speed) ** 2 < distance_m**2
-    if np.count_nonzero(near) == len(detections):  # nobody but each with itself
-        return np.arange(len(detections))
-    _, label = csgraph.connected_components(near, directed=False)
-    return np.asarray(label, dtype=np.intp)
+    n = len(detections)
+    order = np.argsort(-detections.snr_db, kind="stable")
+    velocity = detections.radial_velocity_mps[order]
+    speed = np.abs(velocity)
+    gap = gaps(detections.position_m[order], detections.covariance_m2[order])
+    apart = np.abs(velocity[:, None] - velocity)
+    apart = np.minimum(apart, 2.0 * velocity_max_mps - apart)
+    core = gap**2 + (velocity_scale_s * apart) ** 2 < distance_m**2
+    fast = speed >= vehicle_speed_mps
+    if fast.any():
+        core |= fast[:, None] & fast & (velocity_scale_s * apart < distance_m) & (gap < vehicle_length_m)
+    part = apart < _PART_SPEED * speed[:, None] + _PART_SPEED_MPS
+    snr_db = detections.snr_db[order]
+    part &= fast[:, None] | (snr_db < snr_db[:, None] - _LIMB_DB)
+    reach_m = np.where(fast, vehicle_part_m, distance_m)
+    label = np.empty(n, dtype=np.intp)
+    free = np.ones(n, dtype=np.bool_)
+    clusters = 0
+    for strongest in range(n):
+        if free[strongest]:
+            body = core[strongest] & free
+            near = gap[body].min(axis=0) < reach_m[strongest]
+            body |= near & part[strongest] & free
+            label[order[body]] = clusters
+            free &= ~body
+            clusters += 1
+    return label
 
 
-def merge(detections: Detections, label: NDArray[np.intp], velocity_max_mps: float) -> Detections:
+def gaps(position_m: FloatArray, covariance_m2: FloatArray) -> FloatArray:
+    """Return the distances (n, n) of positions beyond one standard deviation of their difference.
+
+    The deviation is that along the line between the two, up to the one-sigma ellipse of the sum of their covariances:
+    far away, where azimuth says little, positions may differ across the line of sight but not along it.
+
+    Parameters
+    ----------
+    position_m, covariance_m2
+        Positions (n, 2) and their covariances (n, 2, 2).
+    """
+    x, y = (np.subtract.outer(along, along) for along in position_m.T)
+    sxx, sxy, syy = (
+        np.add.outer(s, s) for s in (covariance_m2[:, 0, 0], covariance_m2[:, 0, 1], covariance_m2[:, 1, 1])
+    )
+    form = syy * x * x - 2.0 * sxy * x * y + sxx * y * y
+    determinant = np.maximum(sxx * syy - sxy * sxy, 0.0)
+    # One over the Mahalanobis distance, at most 1: within the ellipse there is no gap.
+    share = np.sqrt(determinant / np.maximum(form, np.maximum(determinant, _TINY)))
+    return np.asarray(np.sqrt(x * x + y * y) * (1.0 - share))
+
+
+def merge(
+    detections: Detections,
+    label: NDArray[np.intp],
+    velocity_max_mps: float,
+    weights: Literal["power", "equal"] = "power",
+) -> Detections:
     """Return one detection for each cluster, the strongest first.
 
-    Position and radial velocity are means weighted by power over noise, because the middle of a body is steadier than
-    its strongest glint. Covariance and velocity variance are those of the strongest member plus the weighted scatter of
-    the members, which says how extended the target is. The SNR is that of the strongest member.
+    Position and radial velocity are weighted means. Covariance and velocity variance are those of the mixture of the
+    members: the mean of theirs plus their scatter, which says how extended the target is. The scatter of the velocities
+    is not independent of that of the positions, as the errors of a single detection are. The SNR is that of the
+    strongest member.
 
     Parameters
     ----------
@@ -57,43 +144,41 @@ def merge(detections: Detections, label: NDArray[np.intp], velocity_max_mps: flo
         Cluster (n,) of each, from 0 without gaps.
     velocity_max_mps
         Largest unambiguous speed.
+    weights
+        ``"power"``: power over noise. Of a body the strong points stay where they are while weak ones come and go, so
+        this is the steadier choice. ``"equal"``: the mean of mnomp-spa-kf (sec. V), which of a car is nearer to the
+        centre, and wanders.
     """
     if not len(detections):
         return detections
     order = np.argsort(-detections.snr_db, kind="stable")
     _, first = np.unique(label[order], return_index=True)
     strongest = order[np.sort(first)]
-    rank = np.empty(strongest.size, dtype=np.intp)
-    rank[label[strongest]] = np.arange(strongest.size)
-    group = rank[label]
+    if strongest.size == len(detections):
+        return detections.take(strongest)
+    weight = db_to_power(detections.snr_db) if weights == "power" else np.ones(len(detections))
+    share = np.where(label[strongest][:, None] == label, weight, 0.0)  # (cluster, detection)
+    share /= share.sum(axis=1, keepdims=True)
+    group = np.argmax(share > 0.0, axis=0)
 
-    weight = db_to_power(detections.snr_db)
-    weight = weight / np.bincount(group, weight)[group]
-    position = _group_sum(group, weight[:, None] * detections.position_m)
+    position = share @ detections.position_m
     scatter = detections.position_m - position[group]
-    spread = _group_sum(group, (weight[:, None, None] * scatter[:, :, None] * scatter[:, None, :]).reshape(-1, 4))
+    spread = detections.covariance_m2 + scatter[:, :, None] * scatter[:, None, :]
     anchor = detections.radial_velocity_mps[strongest]
     excess = _wrap(detections.radial_velocity_mps - anchor[group], velocity_max_mps)
-    mean_excess = np.bincount(group, weight * excess)
-    velocity = _wrap(anchor + mean_excess, velocity_max_mps)
-    velocity_scatter = np.bincount(group, weight * (excess - mean_excess[group]) ** 2)
+    mean_excess = share @ excess
+    variance = detections.radial_velocity_std_mps**2 + (excess - mean_excess[group]) ** 2
     range_m, azimuth_rad = xy_to_polar(position)
     return Detections(
         time_s=detections.time_s,
         position_m=position,
-        covariance_m2=detections.covariance_m2[strongest] + spread.reshape(-1, 2, 2),
-        radial_velocity_mps=velocity,
-        radial_velocity_std_mps=np.sqrt(detections.radial_velocity_std_mps[strongest] ** 2 + velocity_scatter),
+        covariance_m2=(share @ spread.reshape(-1, 4)).reshape(-1, 2, 2),
+        radial_velocity_mps=_wrap(anchor + mean_excess, velocity_max_mps),
+        radial_velocity_std_mps=np.sqrt(share @ variance),
         snr_db=detections.snr_db[strongest],
         range_m=range_m,
         azimuth_rad=azimuth_rad,
     )
-
-
-def _group_sum(group: NDArray[np.intp], values: FloatArray) -> FloatArray:
-    total = np.zeros((int(group.max()) + 1, values.shape[1]))
-    np.add.at(total, group, values)
-    return total
 
 
 def _wrap(velocity_mps: FloatArray, limit_mps: float) -> FloatArray:
