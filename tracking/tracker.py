@@ -1,5 +1,6 @@
 """From detections to tracks: constant-velocity Kalman filters, association by any method, life cycle."""
 
+import importlib.util
 import math
 from dataclasses import dataclass, fields
 from types import ModuleType
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.detections import Detections
-from isactrack.errors import IsacError
+from isactrack.errors import ConfigError, IsacError
 from isactrack.tracking import kalman, step_numpy
 from isactrack.tracking.association import Associator
 from isactrack.tracking.associators import make_associator
@@ -301,8 +302,15 @@ def _associator(config: TrackerConfig) -> Associator:
 
 
 def _kernels(engine: str) -> ModuleType:
-    """Return the module of the kernels."""
-    return step_numpy
+    """Return the module of the kernels, ready to run."""
+    if engine == "numpy" or (engine == "auto" and importlib.util.find_spec("numba") is None):
+        return step_numpy
+    try:
+        from isactrack.tracking import step_numba
+    except ImportError as error:
+        raise ConfigError(f"engine 'numba': {error}", "pip install 'isactrack[fast]', or take 'auto'") from error
+    step_numba.warm_up()
+    return step_numba
 
 
 def birth(
@@ -328,18 +336,18 @@ def birth(
     mean, covariance : ndarray
         States (n, 4) and (n, 4, 4).
     """
-    r = np.linalg.norm(position_m, axis=1, keepdims=True)
-    along = np.where(r > 0.0, position_m / np.where(r > 0.0, r, 1.0), (0.0, 1.0))
-    across = np.stack([along[:, 1], -along[:, 0]], axis=-1)
-    along_variance = np.broadcast_to(np.square(radial_velocity_std_mps), len(r))
+    r = np.hypot(position_m[:, 0], position_m[:, 1])
+    somewhere = r > 0.0
+    along = np.where(somewhere[:, None], position_m, (0.0, 1.0)) / np.where(somewhere, r, 1.0)[:, None]
     mean, covariance = np.zeros((len(r), 4)), np.zeros((len(r), 4, 4))
     mean[:, ::2] = position_m
     mean[:, 1::2] = radial_velocity_mps[:, None] * along
     covariance[:, ::2, ::2] = noise_m2
-    covariance[:, 1::2, 1::2] = (
-        along_variance[:, None, None] * along[:, :, None] * along[:, None, :]
-        + cross_velocity_std_mps**2 * across[:, :, None] * across[:, None, :]
-    )
+    cross = cross_velocity_std_mps * cross_velocity_std_mps
+    more = np.square(radial_velocity_std_mps) - cross  # the same in all directions, but for the line of sight
+    covariance[:, 1::2, 1::2] = (more * along.T).T[:, :, None] * along[:, None, :]
+    covariance[:, 1, 1] += cross
+    covariance[:, 3, 3] += cross
     return mean, covariance
 
 
