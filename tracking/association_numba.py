@@ -155,32 +155,39 @@ def jpda_core(
     """
     n, m = ratio.shape
     kept = 1.0
-    row_seen = np.zeros(n, dtype=np.bool_)
-    column_seen = np.zeros(m, dtype=np.bool_)
+    row_group = np.full(n, -1, dtype=np.int64)
+    column_group = np.full(m, -1, dtype=np.int64)
     rows = np.empty(n, dtype=np.int64)
     columns = np.empty(m, dtype=np.int64)
     for k in range(n):
         for h in range(m):
             probability[k, h] = 0.0
     for first in range(n):
-        if row_seen[first]:
+        if row_group[first] >= 0:
             continue
-        row_seen[first] = True
+        row_group[first] = first
         rows[0] = first
-        row_count, column_count, at = 1, 0, 0
+        row_count, at = 1, 0
         while at < row_count:  # breadth first through the component
             k = rows[at]
             at += 1
             for h in range(m):
-                if ratio[k, h] > 0.0 and not column_seen[h]:
-                    column_seen[h] = True
-                    columns[column_count] = h
-                    column_count += 1
+                if ratio[k, h] > 0.0 and column_group[h] < 0:
+                    column_group[h] = first
                     for other in range(n):
-                        if ratio[other, h] > 0.0 and not row_seen[other]:
-                            row_seen[other] = True
+                        if ratio[other, h] > 0.0 and row_group[other] < 0:
+                            row_group[other] = first
                             rows[row_count] = other
                             row_count += 1
+        row_count, column_count = 0, 0  # again, in ascending order
+        for k in range(n):
+            if row_group[k] == first:
+                rows[row_count] = k
+                row_count += 1
+        for h in range(m):
+            if column_group[h] == first:
+                columns[column_count] = h
+                column_count += 1
         if row_count == 1 or column_count == 1:  # one against many: exactly one or none of the pairs is made
             total = 1.0
             for i in range(row_count):
@@ -190,8 +197,6 @@ def jpda_core(
                 for j in range(column_count):
                     probability[rows[i], columns[j]] = min(ratio[rows[i], columns[j]], MAX_RATIO) / total
             continue
-        rows[:row_count].sort()
-        columns[:column_count].sort()
         block = np.empty((row_count, column_count))
         for i in range(row_count):
             for j in range(column_count):
@@ -449,24 +454,46 @@ def _prune(
     states: _IntArray, weight: FloatArray, found: int, max_states: int, successor: _IntArray
 ) -> tuple[int, float]:
     """Keep the most probable states, in place; return their number and their share of the weight."""
-    ranking = np.argsort(-weight[:found])
-    best = weight[ranking[0]]
+    low, best = weight[0], weight[0]
+    for index in range(found):
+        low, best = min(low, weight[index]), max(best, weight[index])
+    # Halve the interval that holds the lowest weight to keep; sorting would take longer, and very long to compile.
+    low -= 1.0  # all are above it
+    high = best  # none is above it
+    while True:
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        above = 0
+        for index in range(found):
+            above += weight[index] > middle
+        if above > max_states:
+            low = middle
+        else:
+            high = middle
+            if above == max_states:
+                break
+    # What is above `high` is kept; what is equal to it as far as there is room.
+    room = max_states
+    for index in range(found):
+        room -= weight[index] > high
     renamed = np.full(found, -1, dtype=np.int64)
-    all_states, all_weights = states[:found].copy(), weight[:found].copy()
-    kept, total = 0.0, 0.0
-    for rank in range(found):
-        index = ranking[rank]
-        total += np.exp(all_weights[index] - best)
-        if rank < max_states:
-            kept = total
-            renamed[index] = rank
-            states[rank] = all_states[index]
-            weight[rank] = all_weights[index]
+    count, kept, total = 0, 0.0, 0.0
+    for index in range(found):
+        share = np.exp(weight[index] - best)
+        total += share
+        if weight[index] > low and (weight[index] > high or room > 0):
+            room -= weight[index] <= high
+            kept += share
+            renamed[index] = count
+            states[count] = states[index]
+            weight[count] = weight[index]
+            count += 1
     for i in range(successor.size):
         if successor[i] >= 0:
             successor[i] = renamed[successor[i]]
     # Even what is too little to be seen in the sum was dropped, and must not look like an exact result.
-    return max_states, min(kept / total, 1.0 - 2.0**-53)
+    return count, min(kept / total, 1.0 - 2.0**-53)
 
 
 @_compiled

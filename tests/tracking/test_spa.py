@@ -166,7 +166,7 @@ def test_the_core_is_called_from_compiled_code() -> None:
 
     from isactrack.tracking.association_numba import spa_core
 
-    @njit  # type: ignore[untyped-decorator,unused-ignore]
+    @njit()
     def twice(ratio: FloatArray, missed: FloatArray, probability: FloatArray, free: FloatArray) -> int:
         return spa_core(ratio, 10, 0.0, missed, probability, free) + spa_core(
             2 * ratio, 10, 0.0, missed, probability, free
