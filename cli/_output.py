@@ -21,17 +21,17 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) i
 
 def print_json(data: Mapping[str, object]) -> None:
     """Print one JSON object on one line; numbers that JSON does not know become null."""
-    click.echo(json.dumps(_plain({"schema_version": SCHEMA_VERSION, **data}), allow_nan=False))
+    click.echo(json.dumps(as_plain({"schema_version": SCHEMA_VERSION, **data}), allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Return a value as JSON's own types."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):  # numpy's arrays and scalars, without importing numpy
-        return _plain(value.tolist())
+        return as_plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -31,6 +31,7 @@ COMMANDS = {
     "process": "Detect targets in a recording.",
     "track": "Track targets through a recording.",
     "evaluate": "Score tracks against the truth in a recording.",
+    "reproduce": "Run a paper's figures again.",
     "view": "Watch a device or a recording.",
     "info": "Show what a recording holds.",
     "validate": "Check a recording or a radar profile.",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from isactrack.acquisition.offline import track
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import ConfigError
+from isactrack.experiments.plotting import COLOURS, PAGE_WIDTH_IN, drawing, require_matplotlib
 from isactrack.fmcw import FmcwSensor
 from isactrack.recordings import Recording, TrackTable
 from isactrack.tracking.metrics import TrackingScore
@@ -24,22 +25,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's colours, which people with colour-blindness can tell apart."""
-_STYLE: Final = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8.0,
-    "axes.labelsize": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.linewidth": 0.6,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.fontsize": 7.0,
-    "legend.frameon": False,
-    "savefig.dpi": 220,
-}
 _MAP_RANGE_M: Final = 8.0
 _MAP_SPEED_MPS: Final = 3.0
 
@@ -63,23 +48,17 @@ def save_figure(path: Path, recording: Recording, table: TrackTable, score: Trac
     ConfigError
         If matplotlib is not installed, or the recording is empty.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("figures need matplotlib", "pip install 'isactrack[plot]'") from error
+    require_matplotlib()
     snapshots = list(track(recording))
     if not snapshots:
         raise ConfigError(f"{recording.path} has no frames to draw", "record at least one coherent interval")
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(7.16, 3.9), layout="constrained")
+    with drawing(path, PAGE_WIDTH_IN, 3.9) as figure:
         grid = figure.add_gridspec(2, 2, width_ratios=(1.12, 1.0))
         confirmed = _confirmed(table)
         _draw_plan(figure.add_subplot(grid[:, 0]), snapshots, confirmed)
         _draw_error(figure.add_subplot(grid[0, 1]), snapshots, confirmed, score)
         _draw_map(figure, figure.add_subplot(grid[1, 1]), _closest_approach(snapshots), recording.sensor)
         figure.suptitle(_title(recording), fontsize=9.0, x=0.01, ha="left")
-        figure.savefig(path)
 
 
 def _title(recording: Recording) -> str:
