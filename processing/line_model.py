@@ -31,7 +31,7 @@ def correlate(data: ComplexArray, range_rad: FloatArray, doppler_rad: FloatArray
     n_loops, n_antennas, n_samples = data.shape
     fast = np.conj(steering(range_rad, n_samples))
     slow = np.conj(steering(doppler_rad, n_loops))
-    along_range = (data.reshape(-1, n_samples) @ fast.T).reshape(n_loops, n_antennas, -1)
+    along_range = (data.reshape(-1, n_samples) @ fast.T).reshape(n_loops, n_antennas, len(fast))
     return np.asarray(np.einsum("mlk,km->kl", along_range, slow))
 
 

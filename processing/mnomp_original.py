@@ -1,8 +1,8 @@
 """2D-MNOMP-CFAR as Xu et al. gave it (reference 11 of mnomp-spa-kf), forward and backward: the fast form's baseline.
 
 Forward, `MnompConfig.k_max` candidates are collected: the strongest cell of the oversampled two-dimensional FFT of the
-explicit residual, Newton steps on the new line, then rounds of Newton steps on all lines, then all gains by least
-squares.
+explicit residual, Newton steps on the new line, then rounds of Newton steps on all lines, all gains by least squares
+between them.
 Backward, the line that stands least above the noise of its training cells is taken away while it is below the CFAR's
 threshold; whenever one goes, the others are refined again. Both are what sec. III-A of mnomp-spa-kf does without, and
 the reason for its 1.69 s a frame.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from isactrack.processing.continuous_cfar import cell_probability, continuous_multiplier
 from isactrack.processing.line_model import steering, wrap_positive, wrap_symmetric
 from isactrack.processing.lines import SpectralLines
-from isactrack.processing.mnomp import MnompConfig, cfar_tables, dirichlet
+from isactrack.processing.mnomp import DOUBLE_FLOOR, MnompConfig, cfar_tables, dirichlet
 from isactrack.processing.newton import index_powers, newton_step
 
 FloatArray = NDArray[np.float64]
@@ -43,8 +43,12 @@ def mnomp_original(data: NDArray[np.complexfloating], config: MnompConfig | None
     """
     settings = config if config is not None else MnompConfig()
     fit = _Fit(np.ascontiguousarray(data, dtype=np.complex128))
+    floor = 0.0
     for _ in range(settings.k_max):
-        fit.add_strongest()
+        highest = fit.add_strongest(floor)
+        if highest <= floor:
+            break
+        floor = max(floor, DOUBLE_FLOOR * highest)
         fit.refine(-1, settings.newton_steps)
         fit.refine_all(settings.cyclic_rounds, settings.newton_steps)
     noise = _remove_unlikely(fit, settings)
@@ -80,16 +84,23 @@ class _Fit:
         """The frame without the lines (M, L, N)."""
         return self._residual.reshape(self._n_loops, self._n_antennas, self._n_samples)
 
-    def add_strongest(self) -> None:
-        """Add the line at the strongest cell of the oversampled spectrum of the residual."""
+    def add_strongest(self, floor: float) -> float:
+        """Add the line at the strongest cell of the oversampled spectrum of the residual, if it is over the floor.
+
+        Return the power of the cell. Below the floor there are only rounding errors.
+        """
         power = spectrum_power(self.residual, OVERSAMPLING)
         doppler, range_ = np.unravel_index(int(np.argmax(power)), power.shape)
+        highest = float(power[doppler, range_])
+        if highest <= floor:
+            return highest
         omega = np.array([range_ / power.shape[1], doppler / power.shape[0]]) * 2.0 * np.pi
         gain = self._moments(omega, 1)[0, :, 0] / self.samples
         self.range_rad = np.append(self.range_rad, omega[0])
         self.doppler_rad = np.append(self.doppler_rad, omega[1])
         self.gain = np.vstack([self.gain, gain])
         self._residual -= self._frame_of(omega[:1], omega[1:], gain[None])
+        return highest
 
     def remove(self, index: int) -> None:
         """Take a line away: what it explained belongs to the residual again."""
@@ -129,12 +140,17 @@ class _Fit:
         return bool(np.any(np.abs(step) > _STILL * self._cell))
 
     def refine_all(self, rounds: int, steps: int) -> None:
-        """Refine all lines in rounds, `steps` times each, and fit all gains again by least squares."""
+        """Refine all lines in rounds, `steps` times each, and fit all gains again by least squares after each."""
+        self.fit_gains()
         for _ in range(rounds):
             for index in range(self.range_rad.size):
                 self.refine(index, steps)
+            self.fit_gains()
+
+    def fit_gains(self) -> None:
+        """Fit the gains of all lines by least squares, and renew the residual."""
         fast, slow = self._steering(self.range_rad, self.doppler_rad)
-        along_range = (self._rows @ np.conj(fast).T).reshape(self._n_loops, self._n_antennas, -1)
+        along_range = (self._rows @ np.conj(fast).T).reshape(self._n_loops, self._n_antennas, len(fast))
         products = np.einsum("mlk,km->kl", along_range, np.conj(slow))
         matrix = (np.conj(fast) @ fast.T) * (np.conj(slow) @ slow.T)
         self.gain = np.asarray(np.linalg.lstsq(matrix, products, rcond=1e-10)[0])
@@ -162,7 +178,9 @@ class _Fit:
     def _frame_of(self, range_rad: FloatArray, doppler_rad: FloatArray, gain: ComplexArray) -> ComplexArray:
         """Return the sum of lines as rows (M L, N)."""
         fast, slow = self._steering(range_rad, doppler_rad)
-        return np.asarray((slow[:, :, None] * gain[:, None, :]).reshape(len(gain), -1).T @ fast)
+        return np.asarray(
+            (slow[:, :, None] * gain[:, None, :]).reshape(len(gain), self._n_loops * self._n_antennas).T @ fast
+        )
 
     def _moments(self, omega: FloatArray, orders: int) -> ComplexArray:
         """Return products of the residual with an atom and its derivatives (orders, L, orders): Doppler, range."""

@@ -19,6 +19,9 @@ def index_powers(count: int) -> ComplexArray:
 def newton_step(value: ComplexArray, slope: ComplexArray, curvature: ComplexArray, cell: FloatArray) -> FloatArray:
     """Return the change (d,) of the frequencies that takes ``S = sum_l |c_l|^2`` to its maximum.
 
+    The step is that of log S, which has the same maximum and is concave over the whole main lobe. S itself is not
+    concave half a bin off in two or three axes at a time, and its steps are worse where it is.
+
     Parameters
     ----------
     value
@@ -31,11 +34,16 @@ def newton_step(value: ComplexArray, slope: ComplexArray, curvature: ComplexArra
     Returns
     -------
     ndarray
-        Newton's step where S is concave and the step stays within a cell an axis; else a quarter of a cell along the
-        sign of the slope.
+        Newton's step where log S is concave and the step stays within a cell an axis; else a quarter of a cell along
+        the sign of the slope.
     """
-    gradient = np.real(slope @ np.conj(value))
-    hessian = np.real(slope @ np.conj(slope).T + curvature @ np.conj(value))
+    power = float(np.sum(np.abs(value) ** 2))
+    if power <= 0.0:
+        return np.zeros(cell.size)
+    # Half the gradient of log S, and half its Hessian.
+    gradient = np.real(slope @ np.conj(value)) / power
+    hessian = np.real(slope @ np.conj(slope).T + curvature @ np.conj(value)) / power
+    hessian -= 2.0 * np.outer(gradient, gradient)
     # Scaled by the cells the axes are alike, so that one test of the eigenvalues serves both.
     scaled = hessian * np.outer(cell, cell)
     if np.linalg.eigvalsh(scaled)[-1] < 0.0:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from isactrack.processing.continuous_cfar import cell_probability, continuous_multiplier
 from isactrack.processing.line_model import steering, wrap_positive, wrap_symmetric
 from isactrack.processing.lines import SpectralLines
-from isactrack.processing.mnomp import MnompConfig, cfar_tables, dirichlet
+from isactrack.processing.mnomp import DOUBLE_FLOOR, MnompConfig, cfar_tables, dirichlet
 from isactrack.processing.mnomp_original import noise_around
 from isactrack.processing.newton import index_powers, newton_step
 
@@ -66,9 +66,12 @@ def nomp3d_cfar(data: NDArray[np.complexfloating], config: MnompConfig | None = 
     offsets = offsets[: multipliers.size - 1]
     p_cell = cell_probability(settings.p_overall, settings.p_cell, n_loops * n_samples) / n_antennas
     multiplier = continuous_multiplier(p_cell, 1, n_antennas * len(offsets), 3)
-    invalid = 0
+    invalid, floor = 0, 0.0
     while len(fit.gain) < settings.k_max and invalid < settings.k_invalid:
-        fit.add_strongest()
+        highest = fit.add_strongest(floor)
+        if highest <= floor:
+            break
+        floor = max(floor, DOUBLE_FLOOR * highest)
         fit.refine(-1, settings.newton_steps)
         fit.refine_all(settings.cyclic_rounds, settings.newton_steps)
         noise = noise_around(fit.residual, fit.omega[-1:, 0], fit.omega[-1:, 1], offsets)
@@ -111,13 +114,19 @@ class _Fit:
         """The frame without the lines (M, L, N)."""
         return self._residual.reshape(self._counts[1], self._counts[2], self._counts[0])
 
-    def add_strongest(self) -> None:
-        """Add the line at the strongest cell of the oversampled spectrum of the residual."""
-        omega = strongest_cell(self.residual, OVERSAMPLING)
+    def add_strongest(self, floor: float) -> float:
+        """Add the line at the strongest cell of the oversampled spectrum of the residual, if it is over the floor.
+
+        Return the power of the cell. Below the floor there are only rounding errors.
+        """
+        omega, highest = strongest_cell(self.residual, OVERSAMPLING)
+        if highest <= floor:
+            return highest
         gain = self._moments(omega, 1).ravel() / self.samples
         self.omega = np.vstack([self.omega, omega])
         self.gain = np.append(self.gain, gain)
         self._residual -= self._frame_of(omega[None], gain)
+        return highest
 
     def refine(self, index: int, steps: int) -> None:
         """Move a line by Newton steps on the power that it explains, as long as that power rises."""
@@ -143,11 +152,12 @@ class _Fit:
         return bool(np.any(np.abs(step) > _STILL * self._cell))
 
     def refine_all(self, rounds: int, steps: int) -> None:
-        """Refine all lines in rounds, `steps` times each, and fit all gains again by least squares."""
+        """Refine all lines in rounds, `steps` times each, and fit all gains again by least squares after each."""
+        self._fit_gains()
         for _ in range(rounds):
             for index in range(len(self.gain)):
                 self.refine(index, steps)
-        self._fit_gains()
+            self._fit_gains()
 
     def keep(self, count: int) -> None:
         """Keep the first lines that were found, and fit their gains again."""
@@ -170,7 +180,7 @@ class _Fit:
 
     def _fit_gains(self) -> None:
         fast, slow, space = self._steering(self.omega)
-        along_range = (self._rows @ np.conj(fast).T).reshape(self._counts[1], self._counts[2], -1)
+        along_range = (self._rows @ np.conj(fast).T).reshape(self._counts[1], self._counts[2], len(fast))
         products = np.einsum("mlk,km,kl->k", along_range, np.conj(slow), np.conj(space))
         matrix = (np.conj(fast) @ fast.T) * (np.conj(slow) @ slow.T) * (np.conj(space) @ space.T)
         self.gain = np.asarray(np.linalg.lstsq(matrix, products, rcond=1e-10)[0])
@@ -184,7 +194,7 @@ class _Fit:
         """Return the sum of lines as rows (M L, N)."""
         fast, slow, space = self._steering(omega)
         rows = slow[:, :, None] * (gain[:, None] * space)[:, None, :]
-        return np.asarray(rows.reshape(len(gain), -1).T @ fast)
+        return np.asarray(rows.reshape(len(gain), self._counts[1] * self._counts[2]).T @ fast)
 
     def _moments(self, omega: FloatArray, orders: int) -> ComplexArray:
         """Return the residual's inner products with an atom and its derivatives: orders in range, Doppler, space."""
@@ -194,8 +204,8 @@ class _Fit:
         return np.asarray(np.einsum("qlp,sl->pqs", along_slow, atoms[2]))
 
 
-def strongest_cell(frame: ComplexArray, oversampling: int) -> FloatArray:
-    """Return the angular frequencies (3,) (range, Doppler, space) of the strongest cell of a frame's spectrum.
+def strongest_cell(frame: ComplexArray, oversampling: int) -> tuple[FloatArray, float]:
+    """Return the angular frequencies (3,) (range, Doppler, space) of the strongest cell of a spectrum, and its power.
 
     The frame is (M, L, N). Space goes first; the other two axes are transformed one direction at a time, which fits the
     cache as the padded cube does not.
@@ -211,4 +221,4 @@ def strongest_cell(frame: ComplexArray, oversampling: int) -> FloatArray:
         cell = int(np.argmax(power))
         if power.flat[cell] > best:
             best, where = float(power.flat[cell]), (cell % counts[0], cell // counts[0], beam)
-    return np.asarray(2.0 * np.pi * np.array(where) / np.array(counts))
+    return np.asarray(2.0 * np.pi * np.array(where) / np.array(counts)), best

@@ -105,6 +105,6 @@ def simulate_frame(
     noise = rng.standard_normal((*shape, 2)) * np.sqrt(0.5)
     frame: NDArray[np.complex128] = noise.view(np.complex128)[..., 0]
     # One product (M L, k) @ (k, N): the sum over the targets is BLAS's.
-    rows = (slow[:, :, None] * gain[:, None, :]).reshape(len(position), -1)
+    rows = (slow[:, :, None] * gain[:, None, :]).reshape(len(position), shape[0] * shape[1])
     frame += (rows.T @ fast).reshape(shape)
     return frame
