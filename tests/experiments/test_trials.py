@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from importlib import import_module
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -21,53 +22,13 @@ from isactrack.experiments.plotting import drawing
 from isactrack.experiments.results_file import ResultsFile, TrialOutcome, plain
 from isactrack.experiments.trials import run_trials, trial_seed
 
-# In a file of its own, because other processes import it.
-TOY = """
-import os, time
-import numpy as np
-from pathlib import Path
-from isactrack.experiments.experiment import Experiment, Row, Summary, Verdict
-from isactrack.experiments.intervals import mean_interval
-from isactrack.experiments.plotting import drawing
-
-def trial(seed, parameters):
-    time.sleep(parameters["sleep_s"])
-    rng = np.random.default_rng(seed)
-    if rng.random() < parameters["failing_share"]:
-        raise ValueError("toy failure\\nin two lines")
-    return {"mean": rng.normal(size=parameters["size"]).mean(), "none": None, "draws": rng.integers(0, 9, 3)}
-
-def threads(seed, parameters):
-    return {"threads": os.environ.get("OPENBLAS_NUM_THREADS"), "pid": os.getpid()}
-
-def die(seed, parameters):
-    os._exit(7)
-
-def summarise(results):
-    estimate = mean_interval([result["mean"] for result in results])
-    row = Row(quantity="mean", paper="0", ours=estimate.estimate, interval=estimate.bounds,
-              verdict=Verdict.of(0.0 in estimate))
-    return Summary(rows=(row, Row(quantity="trials", paper="", ours=f"{len(results)}")), notes=("A toy.",),
-                   data={"means": [result["mean"] for result in results]})
-
-def draw(results, path):
-    with drawing(path, 3.5, 2.5) as figure:
-        figure.add_subplot().plot([result["mean"] for result in results])
-
-EXPERIMENT = Experiment(name="toy/mean", title="The mean of normal numbers", paper_statements=("The mean is 0.",),
-    default_trials=8, trial=trial, summarise=summarise, draw=draw,
-    parameters={"size": 50, "sleep_s": 0.0, "failing_share": 0.0})
-"""
+FOLDER = Path(__file__).parent
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a module with an experiment that other processes can import."""
-    folder = tmp_path / "modules"
-    folder.mkdir()
-    (folder / "toy_experiment.py").write_text(TOY, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "toy_experiment", raising=False)
+    monkeypatch.syspath_prepend(str(FOLDER))
     return import_module("toy_experiment")
 
 
@@ -147,24 +108,29 @@ def test_a_file_cut_in_its_header_starts_anew(toy: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_that_was_killed_goes_on_to_the_same_results(toy: Any, tmp_path: Path, workers: int) -> None:
     path = tmp_path / "toy.jsonl"
-    slow = with_parameters(toy.EXPERIMENT, sleep_s=0.15)
-    code = (
-        "import sys; from pathlib import Path; from dataclasses import replace; import toy_experiment as toy\n"
+    script = tmp_path / "run_toy.py"
+    script.write_text(
+        "import sys; from pathlib import Path; import toy_experiment as toy\n"
         "from isactrack.experiments.trials import run_trials\n"
-        "slow = replace(toy.EXPERIMENT, parameters={**toy.EXPERIMENT.parameters, 'sleep_s': 0.15})\n"
-        "if __name__ == '__main__': run_trials(slow, path=Path(sys.argv[1]), trials=12, workers=int(sys.argv[2]))\n"
+        "if __name__ == '__main__':\n"
+        "    run_trials(toy.EXPERIMENT, path=Path(sys.argv[1]), trials=12, workers=int(sys.argv[2]))\n",
+        encoding="utf-8",
     )
-    script = tmp_path / "modules" / "run_toy.py"
-    script.write_text(code, encoding="utf-8")
-    process = subprocess.Popen([sys.executable, str(script), str(path), str(workers)])
+    search = os.pathsep.join(filter(None, (str(FOLDER), os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(path), str(workers)],
+        env={**os.environ, "TOY_SLEEP_S": "0.15", "PYTHONPATH": search},
+        start_new_session=True,
+    )
     wait_for_lines(path, 4)
     process.kill()
     process.wait(10)
+    wait_until_gone(process.pid)
     kept = len([line for line in path.read_bytes().splitlines(keepends=True)[1:] if line.endswith(b"\n")])
     assert 3 <= kept < 12
-    run = run_trials(slow, path=path, trials=12, workers=workers)
+    run = run_trials(toy.EXPERIMENT, path=path, trials=12, workers=workers)
     assert run.resumed == kept
-    assert run.results == run_trials(with_parameters(toy.EXPERIMENT, sleep_s=0.0), trials=12).results
+    assert run.results == run_trials(toy.EXPERIMENT, trials=12).results
 
 
 def wait_for_lines(path: Path, count: int) -> None:
@@ -176,9 +142,23 @@ def wait_for_lines(path: Path, count: int) -> None:
     pytest.fail(f"no {count} lines in {path}")
 
 
-def test_an_interrupt_leaves_what_is_done_and_ends_the_processes(toy: Any, tmp_path: Path) -> None:
+def wait_until_gone(group: int) -> None:
+    """Wait until no process of a group is left: nobody tells workers that the first process was killed."""
+    deadline = time.monotonic() + 20.0
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("workers outlive the process that started them")
+
+
+def test_an_interrupt_leaves_what_is_done_and_ends_the_processes(
+    toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "toy.jsonl"
-    slow = with_parameters(toy.EXPERIMENT, sleep_s=0.2)
+    monkeypatch.setenv("TOY_SLEEP_S", "0.2")
 
     def interrupt(done: int) -> None:
         if done == 3:
@@ -186,12 +166,13 @@ def test_an_interrupt_leaves_what_is_done_and_ends_the_processes(toy: Any, tmp_p
 
     start_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_trials(slow, path=path, trials=200, workers=2, progress=interrupt)
+        run_trials(toy.EXPERIMENT, path=path, trials=200, workers=2, progress=interrupt)
     assert time.monotonic() - start_s < 30.0
-    assert len(lines(path)) == 1 + 3
+    assert active_children() == []
+    monkeypatch.delenv("TOY_SLEEP_S")
     done = [line["trial"] for line in lines(path)[1:]]
-    again = run_trials(slow, path=path, trials=max(done) + 1)
-    assert again.resumed == 3
+    again = run_trials(toy.EXPERIMENT, path=path, trials=max(done) + 1)
+    assert again.resumed == len(done) == 3
     assert again.results == run_trials(toy.EXPERIMENT, trials=max(done) + 1).results
 
 
