@@ -24,6 +24,8 @@ _PART_SPEED: Final = 1.2
 _PART_SPEED_MPS: Final = 0.1
 _LIMB_DB: Final = 6.0
 """Arms and legs have less than a quarter of a torso's cross-section, also when the torso fades."""
+_REMAINS_DB: Final = 15.0
+"""Who walks across the line of sight has limbs of any radial velocity, and a strong line leaves weak remains."""
 _TINY: Final = float(np.finfo(np.float64).tiny)
 
 
@@ -47,10 +49,11 @@ def link(
        ``s |dv| < distance_m``, belongs to it within `vehicle_length_m`;
     2. its *parts*, arms, legs and wheels, which move between standstill and twice the body's velocity,
        ``|dv| < 1.2 |v| + 0.1 m/s``, and are within `distance_m`, of a vehicle `vehicle_part_m`, of one of the core.
-       Limbs are at least 6 dB weaker than the strongest detection; a wheel may be nearly as strong as its vehicle.
+       Limbs are at least 6 dB weaker than the strongest detection; a wheel may be nearly as strong as its vehicle. What
+       is 15 dB weaker belongs to it whatever its velocity.
 
-    So a target that moves against a stronger one, or more than twice as fast, stays a target of its own however near it
-    is, and so does one that is about as strong as a person near it and differs in velocity. One that moves alike within
+    So a target of comparable power that moves against a body near it, or more than twice as fast, stays a target of its
+    own, as does one that is about as strong as a person near it and differs in velocity. One that moves alike within
     these distances does not. Clusters do not chain: a row of people is no body.
 
     Parameters
@@ -86,6 +89,7 @@ def link(
     part = apart < _PART_SPEED * speed[:, None] + _PART_SPEED_MPS
     snr_db = detections.snr_db[order]
     part &= fast[:, None] | (snr_db < snr_db[:, None] - _LIMB_DB)
+    part |= snr_db < snr_db[:, None] - _REMAINS_DB
     reach_m = np.where(fast, vehicle_part_m, distance_m)
     label = np.empty(n, dtype=np.intp)
     free = np.ones(n, dtype=np.bool_)

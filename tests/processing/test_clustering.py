@@ -54,15 +54,19 @@ def test_velocity_wraps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("velocity", "snr_db", "is_limb"),
-    [(0.1, 12.0, True), (2.5, 12.0, True), (3.2, 12.0, False), (-0.6, 12.0, False), (0.1, 25.0, False)],
-)
+    ("velocity", "below_db", "is_limb"),
+    [
+        (0.1, 12.0, True), (2.5, 12.0, True), (3.2, 12.0, False), (-0.6, 12.0, False), (0.1, 5.0, False),
+        (3.2, 16.0, True), (-0.6, 16.0, True),
+    ],
+)  # fmt: skip
 def test_limbs_are_weak_and_move_between_standstill_and_twice_the_body(
-    velocity: float, snr_db: float, is_limb: bool
+    velocity: float, below_db: float, is_limb: bool
 ) -> None:
-    labels = _labels(_detections([(5.0, 0.0, 1.3, 30.0), (5.3, 0.0, velocity, snr_db)]))
+    weak = 40.0 - below_db
+    labels = _labels(_detections([(5.0, 0.0, 1.3, 40.0), (5.3, 0.0, velocity, weak)]))
     assert labels == ([0, 0] if is_limb else [0, 1])
-    assert _labels(_detections([(5.0, 0.0, 1.3, 30.0), (6.3, 0.0, velocity, snr_db)])) == [0, 1]
+    assert _labels(_detections([(5.0, 0.0, 1.3, 40.0), (6.3, 0.0, velocity, weak)])) == [0, 1]
 
 
 @pytest.mark.parametrize("other", [1.2, 0.3, -0.6])
