@@ -78,11 +78,15 @@ def command(
     folder = Path("reproduced", paper) if output is None else output
     file = folder / f"{figure}.trials.jsonl"
     count = experiment.default_trials if trials is None else trials
-    with progress(name, count) as done:
-        run = run_trials(
-            experiment, path=file, trials=count, seed=seed, workers=_cores() if workers is None else workers,
-            resume=resume, progress=done,
-        )  # fmt: skip
+    try:
+        with progress(name, count) as done:
+            run = run_trials(
+                experiment, path=file, trials=count, seed=seed, workers=_cores() if workers is None else workers,
+                resume=resume, progress=done,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        note(f"What is done is kept in {file}; the same command goes on from there (without --fresh).")
+        raise
     for failure in run.failures:
         note(f"trial {failure.trial} failed, seed {failure.seed}: {failure.error}")
         if options_of(click.get_current_context()).debug:

@@ -56,7 +56,7 @@ class ResultsFile:
     Raises
     ------
     ConfigError
-        If the file is of other parameters.
+        If the file is of other parameters, or another run is writing it.
     RecordingError
         If the file cannot be read, or written, or is damaged before its end.
     """
@@ -74,6 +74,7 @@ class ResultsFile:
                 f"cannot write {path}: {error.strerror or error}", "check the folder and the permissions"
             ) from error
         try:
+            _lock(self._file, path)
             kept = self._read() if resume else 0
             self._file.truncate(kept)
             self._file.seek(kept)
@@ -152,6 +153,20 @@ class ResultsFile:
                 f"({key}: {_short(found.get(key))} there, {_short(self._header.get(key))} asked for)",
                 "start anew with --fresh, or write elsewhere with -o",
             )
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Keep a second run from writing between the lines of the first; the lock ends with the file or the process."""
+    try:
+        import fcntl
+    except ImportError:  # no Unix
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigError(f"another run is writing {path}", "wait for it, or write elsewhere with -o") from error
+    except OSError:
+        return  # a file system without locks
 
 
 def plain(result: Any) -> Result:

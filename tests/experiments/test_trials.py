@@ -218,6 +218,19 @@ def test_files_that_are_not_results_are_refused_and_kept(toy: Any, tmp_path: Pat
         run_trials(toy.EXPERIMENT, path=tmp_path)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="files are locked on Unix only")
+def test_two_runs_cannot_write_one_file(toy: Any, tmp_path: Path) -> None:
+    path = tmp_path / "toy.jsonl"
+
+    def second(done: int) -> None:
+        if done == 2:
+            with pytest.raises(ConfigError, match="another run"):
+                run_trials(toy.EXPERIMENT, path=path, resume=False)
+
+    first = run_trials(toy.EXPERIMENT, path=path, progress=second)
+    assert run_trials(toy.EXPERIMENT, path=path).results == first.results
+
+
 def test_damage_before_the_end_is_named(toy: Any, tmp_path: Path) -> None:
     path = tmp_path / "toy.jsonl"
     run_trials(toy.EXPERIMENT, path=path)
