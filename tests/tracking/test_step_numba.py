@@ -1,6 +1,7 @@
 """The compiled kernels against the plain ones, on random scenes and over whole runs."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ pytest.importorskip("numba")
 from isactrack.tracking import step_numba
 
 FloatArray = NDArray[np.float64]
-TIGHT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def _assert_same(got: FloatArray, expected: FloatArray) -> None:
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
 def _covariances(rng: np.random.Generator, count: int, size: int, scale: float) -> FloatArray:
@@ -53,14 +57,14 @@ def test_kernels_agree(
     weighing = Weighing(gate, *dimensions, log_odds)
     plain = step_numpy.predict(mean, covariance, 0.13, 1.7)
     for got, expected in zip(step_numba.predict(mean, covariance, 0.13, 1.7), plain, strict=True):
-        np.testing.assert_allclose(got, expected, **TIGHT)
+        _assert_same(got, expected)
     ratio = step_numpy.likelihood_ratios(*plain, measured, weighing)
     np.testing.assert_allclose(step_numba.likelihood_ratios(*plain, measured, weighing), ratio, rtol=1e-9)
     probability = ratio / (1.0 + ratio.sum(axis=1, keepdims=True))
     expected_states = step_numpy.update(*plain, measured, probability, use_velocity)
     got_states = step_numba.update(*plain, measured, probability, use_velocity)
     for got, expected in zip(got_states, expected_states, strict=True):
-        np.testing.assert_allclose(got, expected, **TIGHT)
+        _assert_same(got, expected)
 
 
 def test_a_state_at_the_sensor_agrees_too() -> None:
@@ -75,7 +79,7 @@ def test_a_state_at_the_sensor_agrees_too() -> None:
 def test_views_and_single_precision_are_taken_as_they_come() -> None:
     mean, covariance, measured = _scene(2, 3, 8)
     every_other = Measured(*(array[::2] for array in measured))
-    single = Measured(*(array[::2].astype(np.float32) for array in measured))
+    single = Measured(*(cast("FloatArray", array[::2].astype(np.float32)) for array in measured))
     weighing = Weighing(50.0, True, True, 2.0)
     expected = step_numpy.likelihood_ratios(mean, covariance, every_other, weighing)
     np.testing.assert_allclose(step_numba.likelihood_ratios(mean, covariance, every_other, weighing), expected)
@@ -126,7 +130,7 @@ def test_whole_runs_agree(association: str, filter_name: str, paper: bool) -> No
         alive = max(alive, len(expected))
         assert [(t.track_id, t.status, t.age) for t in got] == [(t.track_id, t.status, t.age) for t in expected]
         for one, other in zip(got, expected, strict=True):
-            np.testing.assert_allclose(one.state, other.state, **TIGHT)
-            np.testing.assert_allclose(one.covariance, other.covariance, **TIGHT)
+            _assert_same(one.state, other.state)
+            _assert_same(one.covariance, other.covariance)
             assert one.existence == pytest.approx(other.existence, abs=1e-9)
     assert alive >= 4
