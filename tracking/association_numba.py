@@ -150,7 +150,7 @@ def jpda_core(
     Returns
     -------
     float
-        Share of the weight that was dropped, 0.0 if the marginals are exact; -1.0 if a frontier is wider than
+        Estimated probability of what was dropped, 0.0 if the marginals are exact; -1.0 if a frontier is wider than
         `MAX_FRONTIER`, and nothing that was written means anything.
     """
     n, m = ratio.shape
@@ -311,6 +311,8 @@ def _sweep(block: FloatArray, order: _IntArray, max_states: int, probability: Fl
     columns = np.empty(m, dtype=np.int64)
     bits = np.empty(m + 1, dtype=np.int64)
     gain = np.empty(m + 1)
+    unwanted = np.empty((0, 0))
+    of_slot = np.empty(MAX_FRONTIER)
     kept = 1.0
     for step in range(n):
         row = order[step]
@@ -347,8 +349,18 @@ def _sweep(block: FloatArray, order: _IntArray, max_states: int, probability: Fl
         )
         in_use &= ~closing
         if found > max_states:
+            if unwanted.size == 0:
+                unwanted = _log_unwanted(block, order)
+            for h in range(m):
+                if slot[h] >= 0 and last_use[h] > step:
+                    of_slot[slot[h]] = unwanted[step, h]
             found, share = _prune(
-                next_states, top, found, max_states, successor[move_start[step] : move_start[step] + moves * count]
+                next_states,
+                top,
+                found,
+                of_slot,
+                max_states,
+                successor[move_start[step] : move_start[step] + moves * count],
             )
             kept *= share
         begin = state_start[step + 1]
@@ -450,14 +462,38 @@ def _reached(
 
 
 @_compiled
+def _log_unwanted(block: FloatArray, order: _IntArray) -> FloatArray:
+    """Return how surely later rows want none of a column, see `log_unwanted`."""
+    n, m = block.shape
+    later = np.zeros((n, m))
+    for step in range(n - 1, 0, -1):
+        row = order[step]
+        total = 1.0
+        for h in range(m):
+            total += np.exp(block[row, h])
+        for h in range(m):
+            alone = np.log(max(1.0 - np.exp(block[row, h]) / total, 2.0**-52))
+            later[step - 1, h] = later[step, h] + alone
+    return later
+
+
+@_compiled
 def _prune(
-    states: _IntArray, weight: FloatArray, found: int, max_states: int, successor: _IntArray
+    states: _IntArray, weight: FloatArray, found: int, of_slot: FloatArray, max_states: int, successor: _IntArray
 ) -> tuple[int, float]:
-    """Keep the most probable states, in place; return their number and their share of the weight."""
-    low, best = weight[0], weight[0]
+    """Keep the most promising states, in place; return their number and the share that they have."""
+    promise = weight[:found].copy()
     for index in range(found):
-        low, best = min(low, weight[index]), max(best, weight[index])
-    # Halve the interval that holds the lowest weight to keep; sorting would take longer, and very long to compile.
+        state, i = states[index], 0
+        while state:
+            if state & 1:
+                promise[index] += of_slot[i]
+            state >>= 1
+            i += 1
+    low, best = promise[0], promise[0]
+    for index in range(found):
+        low, best = min(low, promise[index]), max(best, promise[index])
+    # Halve the interval that holds the lowest one to keep; sorting would take longer, and very long to compile.
     low -= 1.0  # all are above it
     high = best  # none is above it
     while True:
@@ -466,7 +502,7 @@ def _prune(
             break
         above = 0
         for index in range(found):
-            above += weight[index] > middle
+            above += promise[index] > middle
         if above > max_states:
             low = middle
         else:
@@ -476,14 +512,14 @@ def _prune(
     # What is above `high` is kept; what is equal to it as far as there is room.
     room = max_states
     for index in range(found):
-        room -= weight[index] > high
+        room -= promise[index] > high
     renamed = np.full(found, -1, dtype=np.int64)
     count, kept, total = 0, 0.0, 0.0
     for index in range(found):
-        share = np.exp(weight[index] - best)
+        share = np.exp(promise[index] - best)
         total += share
-        if weight[index] > low and (weight[index] > high or room > 0):
-            room -= weight[index] <= high
+        if promise[index] > low and (promise[index] > high or room > 0):
+            room -= promise[index] <= high
             kept += share
             renamed[index] = count
             states[count] = states[index]

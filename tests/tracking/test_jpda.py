@@ -158,6 +158,24 @@ def test_states_that_are_dropped_are_told(engine: Engine) -> None:
     assert errors[2] < errors[0]
 
 
+@engines
+def test_states_that_are_equally_probable_are_dropped_too(engine: Engine) -> None:
+    result = Jpda(max_states=5, engine=engine)(np.ones((6, 6)))
+    np.testing.assert_allclose(result.missed + result.probability.sum(axis=1), 1.0, atol=1e-12)
+
+
+@engines
+def test_the_estimate_of_what_was_dropped_is_near(engine: Engine) -> None:
+    """Over many problems the errors stay below the probability that is said to be dropped, most of the time."""
+    within = []
+    for seed in range(40):
+        ratio = _sparse(7, 7, 1.0, seed, exponent=1.5)
+        jpda = Jpda(max_states=25, engine=engine)
+        error = np.abs(jpda(ratio).probability - Jpda(engine=engine)(ratio).probability).max()
+        within.append(error <= jpda.dropped)
+    assert np.mean(within) > 0.8
+
+
 @needs_numba
 def test_engines_drop_the_same_states() -> None:
     for seed in range(5):
