@@ -41,6 +41,12 @@ BLOCKS = 16
 """Blocks that an axis is summed in; the information lost about a frequency is the inverse of its square."""
 COUPLING = 0.01
 """Leakage of a new line into an old one, over the noise, from which the old one is refined again."""
+NEGLIGIBLE = 1e-4
+"""Leakage of a line, or change of its gain, over the noise, under which it is not removed from another."""
+CONVERGED = 1e-4
+"""Newton step, in bins, after which there is none: the error is of the order of its square."""
+ROUNDING = 1e-12
+"""Relative loss of energy that a Newton step may have: at the top the difference is made of rounding errors."""
 SWEEPS = 30
 """Most Gauss-Seidel sweeps for the joint gains."""
 SINGLE_FLOOR, DOUBLE_FLOOR = 1e-11, 1e-20
@@ -248,12 +254,13 @@ def subtract_line(
 
 def map_power(spectrum: NDArray[np.complexfloating]) -> FloatArray:
     """Return the power (doppler, range) summed over antennas, float64."""
-    return np.asarray(
-        np.sum(np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64), axis=1)
-    )
+    squares = np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)
+    return np.asarray(np.sum(squares, axis=1), dtype=np.float64)
 
 
-def interpolate_peak(before: ComplexArray, peak: ComplexArray, after: ComplexArray) -> float:
+def interpolate_peak(
+    before: NDArray[np.complexfloating], peak: NDArray[np.complexfloating], after: NDArray[np.complexfloating]
+) -> float:
     """Return the offset of a line from the highest of three bins, in bins, at most 0.5.
 
     The values (antennas,) are those of the centred spectrum, whose signs alternate from bin to bin, so that they are
@@ -321,9 +328,10 @@ class _Lines:
         delta = self.now[axis, others][:, None] - self.start[axis, k]
         return np.asarray(dirichlet(delta, sizes) * np.exp(1j * delta * centres))
 
-    def refine(self, k: int, newton_steps: int, live: int) -> None:
-        """Refine line k with the `live` other ones removed, and set its gain."""
-        others = np.array([j for j in range(live) if j != k], dtype=np.int64)
+    def refine(self, k: int, newton_steps: int, live: int, noise: float) -> None:
+        """Refine line k with those of the first `live` others removed that matter, and set its gain."""
+        others = np.flatnonzero(self.leakage(k, live) > NEGLIGIBLE * noise)
+        others = others[others != k]
         sums = self.sums[k] - np.einsum(
             "jl,jq,jp->qlp", self.gain[others], self.weights(k, others, 1), self.weights(k, others, 0)
         )
@@ -337,33 +345,33 @@ class _Lines:
             inside = bool(np.all(np.abs(self.start[:, k] + trial - self.cell[:, k]) <= limits))
             if inside:
                 new = energy_and_derivatives(sums, *centres, trial[0], trial[1])
-            if not inside or new[0] <= energy:
+            if not inside or new[0] < (1.0 - ROUNDING) * energy:
                 step = 0.5 * step
             else:
                 offset, (energy, gradient, hessian, matched) = trial, new
+                if bool(np.all(np.abs(step) <= CONVERGED * limits)):
+                    break
                 step = newton_step(energy, gradient, hessian, *centres)
-            if bool(np.all(np.abs(step) <= 1e-9 * limits)):
-                break
         self.now[:, k] = self.start[:, k] + offset
         scale = [np.sum(dirichlet(np.array(o), b[1])) for o, b in zip(offset, self.blocks, strict=True)]
         self.gain[k] = matched / (scale[0] * scale[1])
 
-    def add(self, cell: FloatArray, start: tuple[float, float], newton_steps: int) -> None:
+    def add(self, cell: FloatArray, start: tuple[float, float], newton_steps: int, noise: float) -> None:
         """Take a candidate in and refine it."""
         k = self.count
         self.cell[:, k] = cell
         self.start[:, k] = start
         self.now[:, k] = start
         self.sums[k] = block_sums(self.samples, *start)
-        self.refine(k, newton_steps, k)
+        self.refine(k, newton_steps, k, noise)
         self.count += 1
 
-    def leakage(self, k: int) -> FloatArray:
-        """Return the power that line k leaks into the peak of each of the others, summed over antennas, (count,)."""
-        reach = np.ones(self.count)
+    def leakage(self, k: int, live: int) -> FloatArray:
+        """Return the power that each of the first `live` lines leaks into the peak of line k, over antennas, (live,)."""
+        power = np.sum(np.abs(self.gain[:live]) ** 2, axis=1)
         for axis, size in enumerate(self.sizes):
-            reach *= dirichlet(self.now[axis, : self.count] - self.now[axis, k], size) ** 2
-        return np.asarray(reach * np.sum(np.abs(self.gain[k]) ** 2))
+            power *= dirichlet(self.now[axis, :live] - self.now[axis, k], size) ** 2
+        return power
 
     def fit_gains(self) -> None:
         """Fit the gains of all lines jointly, by Gauss-Seidel sweeps: pairs that all but coincide stay bounded."""
@@ -516,7 +524,7 @@ def extract_lines(
     lines = _Lines(samples, k_max)
     centre_spectrum(spectrum)
     power = map_power(spectrum)
-    lowest, accepted, invalid = floor * float(np.max(power)), 0, 0
+    lowest, accepted, invalid, noise = floor * float(np.max(power)), 0, 0, 0.0
     if not np.isfinite(np.sum(power)):
         nothing = np.zeros(0)
         return nothing, nothing, np.zeros((0, antennas), dtype=np.complex128), nothing, np.nan
@@ -530,27 +538,30 @@ def extract_lines(
         if invalid == k_invalid:
             break
         cell = 2.0 * np.pi * np.array([column / count, row / loops])
-        lines.add(cell, start_frequencies(spectrum, row, column), newton_steps)
+        lines.add(cell, start_frequencies(spectrum, row, column), newton_steps, noise)
         new = lines.count - 1
         accepted = lines.count if valid else accepted
-        touched = [int(j) for j in np.flatnonzero(lines.leakage(new) > COUPLING * noise) if j != new]
+        touched = [j for j in range(new) if lines.leakage(j, lines.count)[new] > COUPLING * noise]
         for _ in range(cyclic_rounds if touched else 0):
             for k in [*touched, new]:
-                lines.refine(k, newton_steps, lines.count)
+                lines.refine(k, newton_steps, lines.count, noise)
         for k in [*(touched if cyclic_rounds else []), new]:
             lines.correct(spectrum, k)
         power = map_power(spectrum)
     taken = cells_taken(lines, shape)
+    touched = [k for k in range(accepted) if np.any(lines.leakage(k, lines.count)[accepted:] > COUPLING * noise)]
     lines.gain[accepted : lines.count] = 0.0  # what was dropped is given back to the others
     for k in range(accepted, lines.count):
         lines.correct(spectrum, k)
     lines.count = accepted
     for _ in range(cyclic_rounds):
-        for k in range(accepted):
-            lines.refine(k, newton_steps, accepted)
+        for k in touched:
+            lines.refine(k, newton_steps, accepted, noise)
     lines.fit_gains()
     for k in range(accepted):
-        lines.correct(spectrum, k)
+        change = float(np.sum(np.abs(lines.gain[k] - lines.removed_gain[k]) ** 2)) * (loops * count) ** 2
+        if np.any(lines.now[:, k] != lines.removed[:, k]) or change > NEGLIGIBLE * noise:
+            lines.correct(spectrum, k)
     power = map_power(spectrum)
     noise_power = np.array(
         [training_noise(power, taken, offsets, cells, *_cell(lines, k, shape))[0] for k in range(accepted)]

@@ -14,7 +14,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from isactrack.processing.mnomp import COUPLING, SWEEPS, FloatArray, Found, IntArray, blocks_of
+from isactrack.processing.mnomp import (
+    BLOCKS,
+    CONVERGED,
+    COUPLING,
+    NEGLIGIBLE,
+    ROUNDING,
+    SWEEPS,
+    FloatArray,
+    Found,
+    IntArray,
+    blocks_of,
+)
 
 FAST = {"reassoc", "contract", "nsz"}
 
@@ -28,113 +39,138 @@ def _dirichlet(delta: Any, count: Any) -> Any:
     return math.sin(0.5 * count * delta) / sine
 
 
-@njit(cache=True, fastmath=FAST | {"nnan", "ninf"})
-def _row_max(row: Any) -> Any:
-    """Return the largest of finite values that are not negative."""
-    highest = row[0]
-    for j in range(row.size):
-        highest = max(highest, row[j])
-    return highest
-
-
 @njit(cache=True, fastmath=FAST)
-def _fold_row(squares: Any, row: Any) -> Any:
-    """Add neighbours, the squares of real and imaginary parts; return the sum of all."""
-    total = 0.0
-    for n in range(row.size):
-        value = squares[2 * n] + squares[2 * n + 1]
-        row[n] = value
+def _map_row(spectrum: Any, m: Any, squares: Any, pairs: Any, power: Any) -> Any:
+    """Write the power of row m of the spectrum (doppler, antenna, 2 range) summed over antennas; return its sum.
+
+    `squares` is scratch (2 range,), `pairs` the same memory (range, 2).
+    """
+    squares[:] = 0
+    antennas, l = spectrum.shape[1], 0
+    while l + 4 <= antennas:
+        for j in range(squares.size):
+            squares[j] += (
+                spectrum[m, l, j] * spectrum[m, l, j]
+                + spectrum[m, l + 1, j] * spectrum[m, l + 1, j]
+                + spectrum[m, l + 2, j] * spectrum[m, l + 2, j]
+                + spectrum[m, l + 3, j] * spectrum[m, l + 3, j]
+            )
+        l += 4
+    while l < antennas:
+        for j in range(squares.size):
+            squares[j] += spectrum[m, l, j] * spectrum[m, l, j]
+        l += 1
+    total = pairs.dtype.type(0)
+    for n in range(pairs.shape[0]):
+        value = pairs[n, 0] + pairs[n, 1]
+        power[m, n] = value
         total += value
     return total
 
 
 @njit(cache=True, fastmath=FAST)
-def _centre_and_map(spectrum: Any, rows: Any, columns: Any, squares: Any, power: Any) -> Any:
+def _centre_and_map(
+    spectrum: Any, complex_view: Any, rows: Any, columns: Any, squares: Any, pairs: Any, power: Any
+) -> Any:
     """`mnomp.centre_spectrum` and `mnomp.map_power` in one pass; return the sum of the power."""
-    loops, antennas, count = spectrum.shape
+    loops, antennas, count, _ = complex_view.shape
     total = 0.0
-    turn = np.empty(count, dtype=spectrum.dtype)
+    turns = np.empty_like(columns)
     for m in range(loops):
-        turn[:] = 1
-        for n in range(count // 2):
-            re = columns[2 * n] * rows[m, 0] - columns[2 * n + 1] * rows[m, 1]
-            im = columns[2 * n] * rows[m, 1] + columns[2 * n + 1] * rows[m, 0]
-            turn[2 * n] = re
-            turn[2 * n + 1] = im
-        squares[:] = 0
+        c, s = rows[m, 0], rows[m, 1]
+        for n in range(count):
+            turns[n, 0] = columns[n, 0] * c - columns[n, 1] * s
+            turns[n, 1] = columns[n, 0] * s + columns[n, 1] * c
         for l in range(antennas):
-            line = spectrum[m, l]
-            for n in range(count // 2):
-                re = line[2 * n] * turn[2 * n] - line[2 * n + 1] * turn[2 * n + 1]
-                im = line[2 * n] * turn[2 * n + 1] + line[2 * n + 1] * turn[2 * n]
-                line[2 * n] = re
-                line[2 * n + 1] = im
-                squares[2 * n] += re * re
-                squares[2 * n + 1] += im * im
-        total += _fold_row(squares, power[m])
+            for n in range(count):
+                re, im = complex_view[m, l, n, 0], complex_view[m, l, n, 1]
+                complex_view[m, l, n, 0] = re * turns[n, 0] - im * turns[n, 1]
+                complex_view[m, l, n, 1] = re * turns[n, 1] + im * turns[n, 0]
+        total += _map_row(spectrum, m, squares, pairs, power)
     return total
 
 
 @njit(cache=True, fastmath=FAST)
-def _subtract_and_map(spectrum: Any, in_doppler: Any, in_range: Any, terms: Any, squares: Any, power: Any) -> Any:
-    """Remove `terms` lines (eq. 14) and map what is left in one pass; return the sum of the power.
+def _subtract_and_map(
+    spectrum: Any, flat: Any, in_doppler: Any, in_range: Any, terms: Any, squares: Any, pairs: Any, power: Any
+) -> Any:
+    """Remove `terms` lines (eq. 14) and map what is left, row by row; return the sum of the power.
 
-    `in_doppler` (term, doppler) is real, `in_range` (term, antenna, 2 range) holds the gains.
+    `in_doppler` (doppler, term) is real, `in_range` (term, 2 antennas range) holds the gains; `flat` is the spectrum as
+    (doppler, 2 antennas range).
     """
-    loops, antennas, count = spectrum.shape
     total = 0.0
-    for m in range(loops):
-        squares[:] = 0
-        for l in range(antennas):
-            line = spectrum[m, l]
-            k = 0
-            while k + 1 < terms - 1:
-                f, g = in_doppler[k, m], in_doppler[k + 1, m]
-                a, b = in_range[k, l], in_range[k + 1, l]
-                for j in range(count):
-                    line[j] -= f * a[j] + g * b[j]
-                k += 2
-            if k + 1 < terms:
-                f = in_doppler[k, m]
-                a = in_range[k, l]
-                for j in range(count):
-                    line[j] -= f * a[j]
-            f = in_doppler[terms - 1, m]
-            a = in_range[terms - 1, l]
-            for j in range(count):
-                value = line[j] - f * a[j]
-                line[j] = value
-                squares[j] += value * value
-        total += _fold_row(squares, power[m])
+    for m in range(flat.shape[0]):
+        k = 0
+        while k + 4 <= terms:
+            fa, fb, fc, fd = in_doppler[m, k], in_doppler[m, k + 1], in_doppler[m, k + 2], in_doppler[m, k + 3]
+            for j in range(flat.shape[1]):
+                flat[m, j] -= (
+                    fa * in_range[k, j] + fb * in_range[k + 1, j] + fc * in_range[k + 2, j] + fd * in_range[k + 3, j]
+                )
+            k += 4
+        while k < terms:
+            fa = in_doppler[m, k]
+            for j in range(flat.shape[1]):
+                flat[m, j] -= fa * in_range[k, j]
+            k += 1
+        total += _map_row(spectrum, m, squares, pairs, power)
     return total
+
+
+@njit(cache=True, fastmath=FAST)
+def _kernel(frequency: Any, halves: Any, out: Any) -> None:
+    """Write the Dirichlet kernels of eq. 14 of all bins; `halves` (2, bins) are cosine and sine of half the bins' own."""
+    bins = out.size
+    c, s = math.cos(0.5 * frequency), math.sin(0.5 * frequency)
+    # sin(bins (w_i - w) / 2) is that of the line alone, of alternating sign.
+    top = -math.sin(0.5 * bins * frequency)
+    cosines, sines = halves[0], halves[1]
+    for i in range(bins):
+        out[i] = top / (sines[i] * c - cosines[i] * s)
+    nearest = math.floor(frequency * bins / (2.0 * math.pi) + 0.5)
+    for i in range(1, bins, 2):
+        out[i] = -out[i]
+    # The difference of sines loses its digits close to the line.
+    for i in range(nearest - 1, nearest + 2):
+        out[i % bins] = _dirichlet(2.0 * math.pi * (i % bins) / bins - frequency, bins)
 
 
 @njit(cache=True, fastmath=FAST)
 def _add_term(
-    terms: Any, range_rad: Any, doppler_rad: Any, gain: Any, sign: Any, in_doppler: Any, in_range: Any
-) -> Any:
+    terms: Any, range_rad: Any, doppler_rad: Any, gain: Any, sign: Any, halves_n: Any, halves_m: Any, kernels: Any,
+    in_doppler: Any, in_range: Any,
+) -> Any:  # fmt: skip
     """Write the kernels of a line of eq. 14 as one more term to be removed; return the new number of terms."""
-    loops, count, antennas = in_doppler.shape[1], in_range.shape[2] // 2, in_range.shape[1]
+    loops, count, antennas = halves_m.shape[1], halves_n.shape[1], gain.size
+    _kernel(doppler_rad, halves_m, kernels[:loops])
     for m in range(loops):
-        in_doppler[terms, m] = _dirichlet(2.0 * math.pi * m / loops - doppler_rad, loops)
-    for n in range(count):
-        kernel = sign * _dirichlet(2.0 * math.pi * n / count - range_rad, count)
-        for l in range(antennas):
-            in_range[terms, l, 2 * n] = kernel * gain[l].real
-            in_range[terms, l, 2 * n + 1] = kernel * gain[l].imag
+        in_doppler[m, terms] = kernels[m]
+    _kernel(range_rad, halves_n, kernels[:count])
+    for l in range(antennas):
+        re, im = sign * gain[l].real, sign * gain[l].imag
+        for n in range(count):
+            in_range[terms, 2 * (l * count + n)] = kernels[n] * re
+            in_range[terms, 2 * (l * count + n) + 1] = kernels[n] * im
     return terms + 1
 
 
 @njit(cache=True, fastmath=FAST)
-def _highest(power: Any) -> Any:
-    """Return row and column of the highest cell, the first of equal ones."""
-    best, row = -1.0, 0
-    for m in range(power.shape[0]):
-        highest = _row_max(power[m])
+def _highest(bits: Any) -> Any:
+    """Return row and column of the highest cell, the first of equal ones, from the bit patterns of the map.
+
+    Patterns of floats that are not negative order as the floats do. The maximum of integers is compiled to vectors, that
+    of floats, which has to mind NaN, is not.
+    """
+    best, row = bits[0, 0], 0
+    for m in range(bits.shape[0]):
+        highest = bits[m, 0]
+        for n in range(bits.shape[1]):
+            highest = max(highest, bits[m, n])
         if highest > best:
             best, row = highest, m
     column = 0
-    while power[row, column] != best and column < power.shape[1] - 1:
+    while bits[row, column] != best:
         column += 1
     return row, column
 
@@ -197,54 +233,83 @@ def _start(spectrum: Any, row: Any, column: Any) -> Any:
 
 
 @njit(cache=True, fastmath=FAST)
+def _fold(samples: Any, folded: Any) -> None:
+    """Copy a frame (loop, antenna, sample, 2) so that samples at the same place in their blocks are neighbours.
+
+    `folded` is (loop, antenna, place, block, 2); places beyond the end are zero.
+    """
+    size, blocks, count = folded.shape[2], folded.shape[3], samples.shape[2]
+    for m in range(samples.shape[0]):
+        for l in range(samples.shape[1]):
+            for i in range(size):
+                whole = (count - 1 - i) // size + 1
+                for p in range(whole):
+                    folded[m, l, i, p, 0] = samples[m, l, p * size + i, 0]
+                    folded[m, l, i, p, 1] = samples[m, l, p * size + i, 1]
+                for p in range(whole, blocks):
+                    folded[m, l, i, p, 0] = 0
+                    folded[m, l, i, p, 1] = 0
+
+
+@njit(cache=True, fastmath=FAST)
 def _block_sums(
-    samples: Any, range_rad: Any, doppler_rad: Any, range_starts: Any, doppler_starts: Any, scratch: Any, sums: Any
+    lanes: Any, range_rad: Any, doppler_rad: Any, count: Any, blocks: Any, doppler_starts: Any, scratch: Any, sums: Any
 ) -> None:
-    """`mnomp.block_sums`, written as (real or imaginary part, range block, doppler block and antenna)."""
-    loops, antennas, count = samples.shape
-    samples_count = count // 2
-    even, odd, cosines, sines = scratch[0], scratch[1], scratch[2], scratch[3]
+    """`mnomp.block_sums`, written as (real or imaginary part, range block, doppler block and antenna).
+
+    The frame is folded (see `_fold`), as (loop, antenna, lane). A sum times ``exp(-j phase)`` is kept as its sums times
+    cosine and times sine until it is complete; four products a pass, as the compiler gives up vectors with more.
+    """
+    loops, antennas, size = lanes.shape[0], lanes.shape[1], lanes.shape[2] // (2 * blocks)
+    weights = np.empty((4, max(loops, size)), dtype=lanes.dtype)
     for m in range(loops):
         phase = doppler_rad * (m - 0.5 * (loops - 1))
-        scratch[4, m] = math.cos(phase)
-        scratch[5, m] = math.sin(phase)
-    for n in range(samples_count):
-        phase = range_rad * (n - 0.5 * (samples_count - 1))
-        c, s = math.cos(phase), math.sin(phase)
-        cosines[2 * n] = c
-        cosines[2 * n + 1] = s
-        sines[2 * n] = -s
-        sines[2 * n + 1] = c
+        weights[0, m], weights[1, m] = math.cos(phase), math.sin(phase)
+    for i in range(size):
+        phase = range_rad * (i - 0.5 * (size - 1))
+        weights[2, i], weights[3, i] = math.cos(phase), math.sin(phase)
+    turns = np.empty((2, blocks))
+    for p in range(blocks):
+        phase = range_rad * (p * size + 0.5 * (size - 1) - 0.5 * (count - 1))
+        turns[0, p], turns[1, p] = math.cos(phase), math.sin(phase)
+    width = 2 * blocks
     for q in range(doppler_starts.size - 1):
         first, last = doppler_starts[q], doppler_starts[q + 1]
         for l in range(antennas):
-            # Times cosine and times sine of the phase of the loop, apart: a complex product without shuffles.
-            m = first
-            even[:] = 0
-            odd[:] = 0
-            while m + 4 <= last:
-                a, b, c, d = samples[m, l], samples[m + 1, l], samples[m + 2, l], samples[m + 3, l]
-                ca, sa = scratch[4, m], scratch[5, m]
-                cb, sb = scratch[4, m + 1], scratch[5, m + 1]
-                cc, sc = scratch[4, m + 2], scratch[5, m + 2]
-                cd, sd = scratch[4, m + 3], scratch[5, m + 3]
-                for j in range(count):
-                    even[j] += ca * a[j] + cb * b[j] + cc * c[j] + cd * d[j]
-                    odd[j] += sa * a[j] + sb * b[j] + sc * c[j] + sd * d[j]
-                m += 4
-            while m < last:
-                a, ca, sa = samples[m, l], scratch[4, m], scratch[5, m]
-                for j in range(count):
-                    even[j] += ca * a[j]
-                    odd[j] += sa * a[j]
-                m += 1
-            for p in range(range_starts.size - 1):
-                re, im = samples.dtype.type(0), samples.dtype.type(0)
-                for j in range(2 * range_starts[p], 2 * range_starts[p + 1]):
-                    re += even[j] * cosines[j] + odd[j] * sines[j]
-                    im += even[j] * sines[j] - odd[j] * cosines[j]
-                sums[0, p, q * antennas + l] = re
-                sums[1, p, q * antennas + l] = im
+            for part in range(2):
+                for j in range(lanes.shape[2]):
+                    scratch[part, j] = 0
+                m = first
+                while m + 4 <= last:
+                    wa, wb, wc, wd = weights[part, m], weights[part, m + 1], weights[part, m + 2], weights[part, m + 3]
+                    for j in range(lanes.shape[2]):
+                        scratch[part, j] += (
+                            wa * lanes[m, l, j]
+                            + wb * lanes[m + 1, l, j]
+                            + wc * lanes[m + 2, l, j]
+                            + wd * lanes[m + 3, l, j]
+                        )
+                    m += 4
+                while m < last:
+                    wa = weights[part, m]
+                    for j in range(lanes.shape[2]):
+                        scratch[part, j] += wa * lanes[m, l, j]
+                    m += 1
+            for j in range(width):
+                scratch[2, j] = 0
+                scratch[3, j] = 0
+            for i in range(size):
+                c, s, o = weights[2, i], weights[3, i], i * width
+                for j in range(width):
+                    scratch[2, j] += c * scratch[0, o + j] - s * scratch[1, o + j]
+                for j in range(width):
+                    scratch[3, j] += s * scratch[0, o + j] + c * scratch[1, o + j]
+            lane = q * antennas + l
+            for p in range(blocks):
+                re = scratch[2, 2 * p] + scratch[3, 2 * p + 1]
+                im = scratch[2, 2 * p + 1] - scratch[3, 2 * p]
+                sums[0, p, lane] = re * turns[0, p] + im * turns[1, p]
+                sums[1, p, lane] = im * turns[0, p] - re * turns[1, p]
 
 
 @njit(cache=True, fastmath=FAST)
@@ -265,11 +330,22 @@ def _weights(delta: Any, starts: Any, centre: Any, out: Any) -> None:
 
 
 @njit(cache=True, fastmath=FAST)
-def _filter(offset: Any, centres: Any, out: Any) -> None:
-    """Write ``exp(-j offset centres)`` (blocks,)."""
-    for q in range(centres.size):
-        phase = offset * centres[q]
-        out[q] = complex(math.cos(phase), -math.sin(phase))
+def _response(delta: Any, apart: Any, starts: Any, centres: Any) -> Any:
+    """Return what a line's filter on its block sums answers to a line of unit gain.
+
+    The line is `delta` off the start of the filter's line and `apart` from where that is now.
+    """
+    blocks = starts.size - 1
+    size, last = starts[1] - starts[0], starts[blocks] - starts[blocks - 1]
+    if size == last:
+        return complex(_dirichlet(delta, size) * _dirichlet(apart * size, blocks), 0.0)
+    # The last block is shorter, and the centre of the others lies half of its size before that of the axis.
+    full = _dirichlet(delta, size) * _dirichlet(apart * size, blocks - 1)
+    rest = _dirichlet(delta, last)
+    phase, last_phase = -0.5 * apart * last, apart * centres[blocks - 1]
+    return complex(
+        full * math.cos(phase) + rest * math.cos(last_phase), full * math.sin(phase) + rest * math.sin(last_phase)
+    )
 
 
 @njit(cache=True, fastmath=FAST)
@@ -285,33 +361,39 @@ def _remove_other(sums: Any, in_range: Any, in_doppler: Any, gain: Any, lane: An
         c, s = in_range[p].real, in_range[p].imag
         for j in range(lane.shape[1]):
             sums[0, p, j] -= c * lane[0, j] - s * lane[1, j]
+        for j in range(lane.shape[1]):
             sums[1, p, j] -= c * lane[1, j] + s * lane[0, j]
+
+
+@njit(cache=True, fastmath=FAST)
+def _range_moments(sums: Any, centres: Any, offset: Any, powers: Any, moments: Any) -> None:
+    """Write ``sum_p centres^a exp(-j offset centres) sums`` for a = 0 .. powers - 1, real and imaginary part in turn."""
+    moments[: 2 * powers] = 0.0
+    for p in range(centres.size):
+        c, s = math.cos(offset * centres[p]), math.sin(offset * centres[p])
+        for a in range(powers):
+            for j in range(moments.shape[1]):
+                moments[2 * a, j] += c * sums[0, p, j] + s * sums[1, p, j]
+            for j in range(moments.shape[1]):
+                moments[2 * a + 1, j] += c * sums[1, p, j] - s * sums[0, p, j]
+            c *= centres[p]
+            s *= centres[p]
 
 
 @njit(cache=True, fastmath=FAST)
 def _energy(sums: Any, centres_n: Any, centres_m: Any, x: Any, y: Any, moments: Any, matched: Any, out: Any) -> None:
     """`mnomp.energy_and_derivatives`: writes (energy, E_x, E_y, E_xx, E_xy, E_yy) to `out` and the matched filter."""
-    moments[:] = 0.0
-    for p in range(centres_n.size):
-        t = centres_n[p]
-        c, s = math.cos(x * t), math.sin(x * t)
-        tt = t * t
-        for j in range(moments.shape[1]):
-            re = c * sums[0, p, j] + s * sums[1, p, j]
-            im = c * sums[1, p, j] - s * sums[0, p, j]
-            moments[0, j] += re
-            moments[1, j] += im
-            moments[2, j] += t * re
-            moments[3, j] += t * im
-            moments[4, j] += tt * re
-            moments[5, j] += tt * im
+    _range_moments(sums, centres_n, x, 3, moments)
     antennas = matched.size
     out[:] = 0.0
+    turns = np.empty(centres_m.size, dtype=np.complex128)
+    for q in range(centres_m.size):
+        turns[q] = complex(math.cos(y * centres_m[q]), -math.sin(y * centres_m[q]))
     for l in range(antennas):
         b, b_x, b_y, b_xx, b_xy, b_yy = 0j, 0j, 0j, 0j, 0j, 0j
         for q in range(centres_m.size):
             t, j = centres_m[q], q * antennas + l
-            f = complex(math.cos(y * t), -math.sin(y * t))
+            f = turns[q]
             zero = f * complex(moments[0, j], moments[1, j])
             one = f * complex(moments[2, j], moments[3, j])
             b += zero
@@ -342,8 +424,18 @@ def _newton_step(at: Any, spread_n: Any, spread_m: Any) -> Any:
 
 
 @njit(cache=True, fastmath=FAST)
+def _leakage(j: Any, k: Any, now: Any, gain: Any, loops: Any, count: Any) -> Any:
+    """Return the power that line j leaks into the peak of line k, summed over antennas."""
+    strength = 0.0
+    for l in range(gain.shape[1]):
+        strength += gain[j, l].real ** 2 + gain[j, l].imag ** 2
+    reach = _dirichlet(now[0, j] - now[0, k], count) * _dirichlet(now[1, j] - now[1, k], loops)
+    return reach * reach * strength
+
+
+@njit(cache=True, fastmath=FAST)
 def _refine(
-    k: Any, live: Any, newton_steps: Any, cell: Any, start: Any, now: Any, sums: Any, gain: Any, starts_n: Any,
+    k: Any, live: Any, newton_steps: Any, noise: Any, cell: Any, start: Any, now: Any, sums: Any, gain: Any, starts_n: Any,
     starts_m: Any, centres_n: Any, centres_m: Any, work: Any, lane: Any, moments: Any, matched: Any, filters: Any,
 ) -> None:  # fmt: skip
     """`_Lines.refine`."""
@@ -351,7 +443,7 @@ def _refine(
     blocks_n, blocks_m = centres_n.size, centres_m.size
     work[:] = sums[k]
     for j in range(live):
-        if j != k:
+        if j != k and _leakage(j, k, now, gain, loops, count) > NEGLIGIBLE * noise:
             _weights(now[0, j] - start[0, k], starts_n, 0.5 * (count - 1), filters[0, :blocks_n])
             _weights(now[1, j] - start[1, k], starts_m, 0.5 * (loops - 1), filters[1, :blocks_m])
             _remove_other(work, filters[0, :blocks_n], filters[1, :blocks_m], gain[j], lane)
@@ -369,16 +461,16 @@ def _refine(
         )
         if inside:
             _energy(work, centres_n, centres_m, trial_x, trial_y, moments, matched, new)
-        if not inside or new[0] <= at[0]:
+        if not inside or new[0] < (1.0 - ROUNDING) * at[0]:
             step_x *= 0.5
             step_y *= 0.5
         else:
             x, y = trial_x, trial_y
             best[:] = matched
+            if abs(step_x) <= CONVERGED * limit_x and abs(step_y) <= CONVERGED * limit_y:
+                break
             at[:] = new
             step_x, step_y = _newton_step(at, spread_n, spread_m)
-        if abs(step_x) <= 1e-9 * limit_x and abs(step_y) <= 1e-9 * limit_y:
-            break
     now[0, k] = start[0, k] + x
     now[1, k] = start[1, k] + y
     size_n, size_m = starts_n[1] - starts_n[0], starts_m[1] - starts_m[0]
@@ -391,31 +483,23 @@ def _refine(
 @njit(cache=True, fastmath=FAST)
 def _fit_gains(
     lines: Any, start: Any, now: Any, sums: Any, gain: Any, starts_n: Any, starts_m: Any, centres_n: Any,
-    centres_m: Any, filters: Any,
+    centres_m: Any, moments: Any,
 ) -> None:  # fmt: skip
     """`_Lines.fit_gains`."""
-    count, loops = starts_n[-1], starts_m[-1]
-    blocks_n, blocks_m, antennas = centres_n.size, centres_m.size, gain.shape[1]
+    blocks_m, antennas = centres_m.size, gain.shape[1]
     response = np.empty((lines, lines), dtype=np.complex128)
     matched = np.zeros((lines, antennas), dtype=np.complex128)
     for k in range(lines):
-        _filter(now[0, k] - start[0, k], centres_n, filters[2, :blocks_n])
-        _filter(now[1, k] - start[1, k], centres_m, filters[3, :blocks_m])
         for j in range(lines):
-            _weights(now[0, j] - start[0, k], starts_n, 0.5 * (count - 1), filters[0, :blocks_n])
-            _weights(now[1, j] - start[1, k], starts_m, 0.5 * (loops - 1), filters[1, :blocks_m])
-            in_range, in_doppler = 0j, 0j
-            for p in range(blocks_n):
-                in_range += filters[0, p] * filters[2, p]
-            for q in range(blocks_m):
-                in_doppler += filters[1, q] * filters[3, q]
-            response[k, j] = in_range * in_doppler
+            response[k, j] = _response(now[0, j] - start[0, k], now[0, j] - now[0, k], starts_n, centres_n) * _response(
+                now[1, j] - start[1, k], now[1, j] - now[1, k], starts_m, centres_m
+            )
+        _range_moments(sums[k], centres_n, now[0, k] - start[0, k], 1, moments)
         for q in range(blocks_m):
+            phase = (now[1, k] - start[1, k]) * centres_m[q]
+            turn = complex(math.cos(phase), -math.sin(phase))
             for l in range(antennas):
-                value = 0j
-                for p in range(blocks_n):
-                    value += filters[2, p] * complex(sums[k, 0, p, q * antennas + l], sums[k, 1, p, q * antennas + l])
-                matched[k, l] += filters[3, q] * value
+                matched[k, l] += turn * complex(moments[0, q * antennas + l], moments[1, q * antennas + l])
     for _ in range(SWEEPS):
         moved = 0.0
         for k in range(lines):
@@ -448,16 +532,41 @@ def _mark(lines: Any, now: Any, taken: Any) -> None:
 
 @njit(cache=True, fastmath=FAST)
 def _correct(
-    k: Any, terms: Any, now: Any, gain: Any, removed: Any, removed_gain: Any, in_doppler: Any, in_range: Any
-) -> Any:
+    k: Any, terms: Any, now: Any, gain: Any, removed: Any, removed_gain: Any, halves_n: Any, halves_m: Any,
+    kernels: Any, in_doppler: Any, in_range: Any,
+) -> Any:  # fmt: skip
     """`_Lines.correct`, to be carried out by `_subtract_and_map`; return the number of terms."""
     if now[0, k] == removed[0, k] and now[1, k] == removed[1, k]:
-        terms = _add_term(terms, now[0, k], now[1, k], gain[k] - removed_gain[k], 1.0, in_doppler, in_range)
+        terms = _add_term(
+            terms,
+            now[0, k],
+            now[1, k],
+            gain[k] - removed_gain[k],
+            1.0,
+            halves_n,
+            halves_m,
+            kernels,
+            in_doppler,
+            in_range,
+        )
     else:
         if np.any(removed_gain[k] != 0):
-            terms = _add_term(terms, removed[0, k], removed[1, k], removed_gain[k], -1.0, in_doppler, in_range)
+            terms = _add_term(
+                terms,
+                removed[0, k],
+                removed[1, k],
+                removed_gain[k],
+                -1.0,
+                halves_n,
+                halves_m,
+                kernels,
+                in_doppler,
+                in_range,
+            )
         if np.any(gain[k] != 0):
-            terms = _add_term(terms, now[0, k], now[1, k], gain[k], 1.0, in_doppler, in_range)
+            terms = _add_term(
+                terms, now[0, k], now[1, k], gain[k], 1.0, halves_n, halves_m, kernels, in_doppler, in_range
+            )
     removed[:, k] = now[:, k]
     removed_gain[k] = gain[k]
     return terms
@@ -465,20 +574,21 @@ def _correct(
 
 @njit(cache=True, fastmath=FAST)
 def _extract(
-    samples: Any, spectrum: Any, rows: Any, columns: Any, starts_n: Any, starts_m: Any, centres_n: Any, centres_m: Any,
+    folded: Any, spectrum: Any, flat: Any, complex_view: Any, power: Any, bits: Any, rows: Any, columns: Any, halves_n: Any, halves_m: Any, starts_n: Any, starts_m: Any, centres_n: Any, centres_m: Any,
     offsets: Any, multipliers: Any, k_invalid: Any, k_max: Any, newton_steps: Any, cyclic_rounds: Any, floor: Any,
 ) -> Any:  # fmt: skip
     """`mnomp.extract_lines`."""
-    loops, antennas, count = samples.shape[0], samples.shape[1], samples.shape[2] // 2
+    loops, antennas, count = spectrum.shape[0], spectrum.shape[1], spectrum.shape[2] // 2
     blocks_n, blocks_m, cells = centres_n.size, centres_m.size, multipliers.size - 1
-    real = samples.dtype
-    power = np.empty((loops, count), dtype=real)
+    real = spectrum.dtype
     squares = np.empty(2 * count, dtype=real)
-    scratch = np.empty((6, max(2 * count, loops)), dtype=real)
+    pairs = squares.reshape(count, 2)
+    scratch = np.empty((4, folded.shape[2]), dtype=real)
+    kernels = np.empty(max(loops, count))
     taken = np.zeros((loops, count), dtype=np.uint8)
     most_terms = 2 * k_max + 1
-    in_doppler = np.empty((most_terms, loops), dtype=real)
-    in_range = np.empty((most_terms, antennas, 2 * count), dtype=real)
+    in_doppler = np.empty((loops, most_terms), dtype=real)
+    in_range = np.empty((most_terms, antennas * 2 * count), dtype=real)
     cell, start, now, removed = np.zeros((2, k_max)), np.zeros((2, k_max)), np.zeros((2, k_max)), np.zeros((2, k_max))
     sums = np.empty((k_max, 2, blocks_n, blocks_m * antennas))
     gain = np.zeros((k_max, antennas), dtype=np.complex128)
@@ -490,10 +600,10 @@ def _extract(
     filters = np.empty((4, max(blocks_n, blocks_m)), dtype=np.complex128)
     touched = np.empty(k_max, dtype=np.int64)
 
-    total = _centre_and_map(spectrum, rows, columns, squares, power)
-    lines, accepted, invalid, lowest = 0, 0, 0, -1.0
+    total = _centre_and_map(spectrum, complex_view, rows, columns, squares, pairs, power)
+    lines, accepted, invalid, lowest, noise = 0, 0, 0, -1.0, 0.0
     while lines < k_max and math.isfinite(total):
-        row, column = _highest(power)
+        row, column = _highest(bits)
         lowest = floor * power[row, column] if lowest < 0.0 else lowest
         if power[row, column] <= lowest:
             break
@@ -507,21 +617,17 @@ def _extract(
         cell[0, new], cell[1, new] = 2.0 * math.pi * column / count, 2.0 * math.pi * row / loops
         start[0, new], start[1, new] = _start(spectrum, row, column)
         now[:, new] = start[:, new]
-        _block_sums(samples, start[0, new], start[1, new], starts_n, starts_m, scratch, sums[new])
+        _block_sums(folded, start[0, new], start[1, new], count, blocks_n, starts_m, scratch, sums[new])
         _refine(
-            new, new, newton_steps, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, work, lane,
+            new, new, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, work, lane,
             moments, matched, filters,
         )  # fmt: skip
         lines += 1
         accepted = lines if valid else accepted
         terms, several = 0, 0
         if cyclic_rounds > 0:
-            strength = 0.0
-            for l in range(antennas):
-                strength += gain[new, l].real ** 2 + gain[new, l].imag ** 2
             for j in range(new):
-                reach = _dirichlet(now[0, j] - now[0, new], count) * _dirichlet(now[1, j] - now[1, new], loops)
-                if reach * reach * strength > COUPLING * noise:
+                if _leakage(new, j, now, gain, loops, count) > COUPLING * noise:
                     touched[several] = j
                     several += 1
         if several > 0:
@@ -529,30 +635,57 @@ def _extract(
             for _ in range(cyclic_rounds):
                 for i in range(several + 1):
                     _refine(
-                        touched[i], lines, newton_steps, cell, start, now, sums, gain, starts_n, starts_m, centres_n,
+                        touched[i], lines, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n,
                         centres_m, work, lane, moments, matched, filters,
                     )  # fmt: skip
             for i in range(several):
-                terms = _correct(touched[i], terms, now, gain, removed, removed_gain, in_doppler, in_range)
-        terms = _correct(new, terms, now, gain, removed, removed_gain, in_doppler, in_range)
-        total = _subtract_and_map(spectrum, in_doppler, in_range, terms, squares, power)
+                terms = _correct(
+                    touched[i],
+                    terms,
+                    now,
+                    gain,
+                    removed,
+                    removed_gain,
+                    halves_n,
+                    halves_m,
+                    kernels,
+                    in_doppler,
+                    in_range,
+                )
+        terms = _correct(
+            new, terms, now, gain, removed, removed_gain, halves_n, halves_m, kernels, in_doppler, in_range
+        )
+        total = _subtract_and_map(spectrum, flat, in_doppler, in_range, terms, squares, pairs, power)
 
     _mark(lines, now, taken)
-    terms = 0
+    terms, several = 0, 0
+    for k in range(accepted if cyclic_rounds > 0 else 0):
+        for j in range(accepted, lines):
+            if _leakage(j, k, now, gain, loops, count) > COUPLING * noise:
+                touched[several] = k
+                several += 1
+                break
     for k in range(accepted, lines):
         gain[k] = 0.0
-        terms = _correct(k, terms, now, gain, removed, removed_gain, in_doppler, in_range)
+        terms = _correct(k, terms, now, gain, removed, removed_gain, halves_n, halves_m, kernels, in_doppler, in_range)
     for _ in range(cyclic_rounds):
-        for k in range(accepted):
+        for i in range(several):
             _refine(
-                k, accepted, newton_steps, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m,
+                touched[i], accepted, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m,
                 work, lane, moments, matched, filters,
             )  # fmt: skip
-    _fit_gains(accepted, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, filters)
+    _fit_gains(accepted, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, moments)
     for k in range(accepted):
-        terms = _correct(k, terms, now, gain, removed, removed_gain, in_doppler, in_range)
+        if now[0, k] == removed[0, k] and now[1, k] == removed[1, k]:
+            change = 0.0
+            for l in range(antennas):
+                value = gain[k, l] - removed_gain[k, l]
+                change += value.real**2 + value.imag**2
+            if change * float(loops * count) ** 2 <= NEGLIGIBLE * noise:
+                continue
+        terms = _correct(k, terms, now, gain, removed, removed_gain, halves_n, halves_m, kernels, in_doppler, in_range)
     if terms > 0:
-        total = _subtract_and_map(spectrum, in_doppler, in_range, terms, squares, power)
+        total = _subtract_and_map(spectrum, flat, in_doppler, in_range, terms, squares, pairs, power)
     per_sample = antennas * float(loops * count)
     noise_power = np.empty(accepted)
     for k in range(accepted):
@@ -572,9 +705,13 @@ def _tables(loops: int, count: int, real: Any) -> tuple[Any, ...]:
     phase = np.pi * np.arange(loops) * (loops - 1) / loops
     rows = np.stack([np.cos(phase), np.sin(phase)], axis=1).astype(real)
     phase = np.pi * np.arange(count) * (count - 1) / count
-    columns = np.stack([np.cos(phase), np.sin(phase)], axis=1).ravel().astype(real)
+    columns = np.stack([np.cos(phase), np.sin(phase)], axis=1).astype(real)
+    halves_n, halves_m = (
+        np.stack([np.cos(np.pi * np.arange(size) / size), np.sin(np.pi * np.arange(size) / size)])
+        for size in (count, loops)
+    )
     starts_n, starts_m = (np.append(blocks_of(size)[0], size).astype(np.int64) for size in (count, loops))
-    return rows, columns, starts_n, starts_m, blocks_of(count)[2], blocks_of(loops)[2]
+    return rows, columns, halves_n, halves_m, starts_n, starts_m, blocks_of(count)[2], blocks_of(loops)[2]
 
 
 def extract_lines_compiled(
@@ -586,9 +723,16 @@ def extract_lines_compiled(
     floor: float,
 ) -> Found:
     """Find the lines of a frame as `isactrack.processing.mnomp.extract_lines` does."""
-    loops, _, count = samples.shape
-    real = np.float32 if samples.dtype == np.complex64 else np.float64
+    loops, antennas, count = samples.shape
+    real, integer = (np.float32, np.int32) if samples.dtype == np.complex64 else (np.float64, np.int64)
+    tables = _tables(loops, count, real)
+    blocks = tables[-2].size
+    parts = spectrum.view(real)
+    folded = np.empty((loops, antennas, -(-count // BLOCKS), blocks, 2), dtype=real)
+    _fold(samples.view(real).reshape(*samples.shape, 2), folded)
+    power = np.empty((loops, count), dtype=real)
     now, gain, noise, residual = _extract(
-        samples.view(real), spectrum.view(real), *_tables(loops, count, real), offsets, multipliers, *limits, floor
-    )
+        folded.reshape(loops, antennas, -1), parts, parts.reshape(loops, -1), parts.reshape(*samples.shape, 2), power,
+        power.view(integer), *tables, offsets, multipliers, *limits, floor,
+    )  # fmt: skip
     return now[0], now[1], gain, noise, residual
