@@ -85,7 +85,9 @@ class TrackerConfig:
     drop_existence
         A track is dropped when its probability of existence falls below this; 0 never.
     engine
-        ``"numba"`` compiles the kernels, ``"numpy"`` does not, ``"auto"`` takes numba if it is installed.
+        ``"numba"`` compiles the kernels, ``"numpy"`` does not. ``"auto"`` takes numba if it is installed, but not for
+        ``"gnn"``: half a millisecond less a step is not worth the second that loading them takes. The results are the
+        same. The first tracker that a machine ever makes with numba takes some ten seconds to compile.
     """
 
     acceleration_std_mps2: float = 2.0

@@ -108,7 +108,7 @@ class Tracker:
 
     def __init__(self, config: TrackerConfig | None = None, associator: Associator | None = None) -> None:
         self.config = config or TrackerConfig()
-        self._kernels = _kernels(self.config.engine)
+        self._kernels = _kernels(self.config)
         self._associator = associator or _associator(self.config)
         self._weighing = step_numpy.Weighing(
             self.config.gate,
@@ -301,9 +301,10 @@ def _associator(config: TrackerConfig) -> Associator:
     return make_associator("spa", engine=config.engine, **rounds)
 
 
-def _kernels(engine: str) -> ModuleType:
+def _kernels(config: TrackerConfig) -> ModuleType:
     """Return the module of the kernels, ready to run."""
-    if engine == "numpy" or (engine == "auto" and importlib.util.find_spec("numba") is None):
+    no_gain = config.association == "gnn" or importlib.util.find_spec("numba") is None
+    if config.engine == "numpy" or (config.engine == "auto" and no_gain):
         return step_numpy
     try:
         from isactrack.tracking import step_numba

@@ -1,6 +1,8 @@
 """The compiled kernels against the plain ones, on random scenes and over whole runs."""
 
+import sys
 from dataclasses import replace
+from types import ModuleType
 from typing import cast
 
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from isactrack.detections import Detections
+from isactrack.errors import ConfigError
 from isactrack.geometry import polar_covariance_to_xy, polar_to_xy, radial_velocity, xy_to_polar
 from isactrack.tracking import Tracker, TrackerConfig, paper_config, step_numpy
 from isactrack.tracking.step_numpy import Measured, Weighing
@@ -134,3 +137,27 @@ def test_whole_runs_agree(association: str, filter_name: str, paper: bool) -> No
             _assert_same(one.covariance, other.covariance)
             assert one.existence == pytest.approx(other.existence, abs=1e-9)
     assert alive >= 4
+
+
+@pytest.mark.parametrize(
+    ("engine", "association", "module"),
+    [
+        ("auto", "spa", step_numba),
+        ("auto", "pda", step_numba),
+        ("auto", "gnn", step_numpy),
+        ("numba", "gnn", step_numba),
+        ("numpy", "spa", step_numpy),
+    ],
+)
+def test_engine_is_what_was_asked_for(engine: str, association: str, module: ModuleType) -> None:
+    assert Tracker(TrackerConfig(engine=engine, association=association))._kernels is module
+
+
+def test_without_numba_it_is_numpy_or_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "isactrack.tracking.step_numba")
+    monkeypatch.delattr("isactrack.tracking.step_numba")
+    assert Tracker(TrackerConfig(association="pda"))._kernels is step_numpy
+    with pytest.raises(ConfigError, match="numba") as error:
+        Tracker(TrackerConfig(association="pda", engine="numba"))
+    assert error.value.hint
