@@ -97,7 +97,7 @@ def link(
     for strongest in range(n):
         if free[strongest]:
             body = core[strongest] & free
-            near = gap[body].min(axis=0) < reach_m[strongest]
+            near = (gap[body].min(axis=0) if np.count_nonzero(body) > 1 else gap[strongest]) < reach_m[strongest]
             body |= near & part[strongest] & free
             label[order[body]] = clusters
             free &= ~body
@@ -117,14 +117,17 @@ def gaps(position_m: FloatArray, covariance_m2: FloatArray) -> FloatArray:
         Positions (n, 2) and their covariances (n, 2, 2).
     """
     x, y = (np.subtract.outer(along, along) for along in position_m.T)
-    sxx, sxy, syy = (
-        np.add.outer(s, s) for s in (covariance_m2[:, 0, 0], covariance_m2[:, 0, 1], covariance_m2[:, 1, 1])
-    )
-    form = syy * x * x - 2.0 * sxy * x * y + sxx * y * y
-    determinant = np.maximum(sxx * syy - sxy * sxy, 0.0)
+    sxx, sxy, syy = (np.add.outer(s, s) for s in covariance_m2[:, (0, 0, 1), (0, 1, 1)].T)
+    xx, yy = x * x, y * y
+    x *= y
+    x *= sxy
+    form = syy * xx + sxx * yy - 2.0 * x
+    sxx *= syy
+    sxy *= sxy
+    determinant = np.maximum(sxx - sxy, 0.0)
     # One over the Mahalanobis distance, at most 1: within the ellipse there is no gap.
-    share = np.sqrt(determinant / np.maximum(form, np.maximum(determinant, _TINY)))
-    return np.asarray(np.sqrt(x * x + y * y) * (1.0 - share))
+    share = np.sqrt(determinant / np.maximum(np.maximum(form, determinant), _TINY))
+    return np.asarray(np.sqrt(xx + yy) * (1.0 - share))
 
 
 def merge(

@@ -22,11 +22,12 @@ from isactrack.truth import Truth
 def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     """Open ``sim://awr1642``.
 
-    Options: ``scene`` (crossing, walker, room, noise), ``seed``, ``speed`` (device seconds a second, ``max`` for as
-    fast as possible), ``sdk`` (1, 2 or 3, the mmWave SDK of the firmware), ``loss``, ``dup``, ``reorder`` and ``late``
-    (shares of data packets that get lost, come twice, change places with the next one, or come later), ``burst``
-    (packets that are lost together), ``late_frames`` (most frames by which they are late), ``fault`` (faults at set
-    times, see `isactrack.drivers.simulated.faults`), ``pose``, see `parse_pose`, and ``spy``, see `Awr1642`.
+    Options: ``scene`` (a name of `isactrack.drivers.simulated.scene.SCENES`), ``seed``, ``speed`` (device seconds a
+    second, ``max`` for as fast as possible), ``sdk`` (1, 2 or 3, the mmWave SDK of the firmware), ``loss``, ``dup``,
+    ``reorder`` and ``late`` (shares of data packets that get lost, come twice, change places with the next one, or come
+    later), ``burst`` (packets that are lost together), ``late_frames`` (most frames by which they are late), ``fault``
+    (faults at set times, see `isactrack.drivers.simulated.faults`), ``pose``, see `parse_pose`, and ``spy``, see
+    `Awr1642`.
     """
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")

@@ -191,8 +191,8 @@ def _crossing(rng: np.random.Generator) -> Scene:
 def _experiment_2(rng: np.random.Generator) -> Scene:
     """Repeat Experiment II of mnomp-spa-kf (sec. V-B): two people come, a cyclist goes and returns, a car is parked.
 
-    The paper gives no coordinates. Here the people (1, 2) come from 11 and 14 m, which is as far as they walk in the 7.8
-    and 9.4 s after which they are out of view. The cyclist (3) rides between them, turns round at 21 m about when the
+    The paper gives no coordinates. Here the people (1, 2) come from 11 and 14 m, as far as they walk in the 7.8 and
+    9.4 s after which they are out of view. The cyclist (3) rides between them, turns round at 21 m about when the
     paper's does, and returns on the left. The parked car is a part of what stands still.
     """
     people = (

@@ -134,6 +134,32 @@ def test_frame_k_sees_the_walker_where_the_truth_is(sensor: FmcwSensor) -> None:
         assert step(cube[:-1], cube[1:]) / per_loop == pytest.approx(2.0, abs=0.01)
 
 
+@pytest.mark.parametrize("samples", [2, 100, 128])
+def test_all_points_at_once_are_the_sum_of_single_ones_by_eq_1(sensor: FmcwSensor, samples: int) -> None:
+    """Against a loop over points that takes one exponential a sample."""
+    tdm = replace(sensor, tx_positions=(0.0, 2.0), samples_per_chirp=samples)
+    points = make_scene("experiment2", 5).moving(2.0)
+    loud = replace(points, rcs_m2=1e6 * points.rcs_m2)
+    cube = Synthesiser(tdm, make_scene("noise"), PURE)._echoes(loud, 0.7)
+    expected = np.zeros(tdm.cube_shape, dtype=np.complex128)
+    chirp_s = np.arange(tdm.loops_per_frame)[:, None] * tdm.slow_time_interval_s + np.array([0.0, tdm.chirp_interval_s])
+    sample_s = np.arange(samples) / tdm.sample_rate_hz
+    for k in range(len(loud.rcs_m2)):
+        alone = Scatterers(
+            *(getattr(loud, f)[k : k + 1] for f in ("position_m", "velocity_mps", "rcs_m2", "phase_rad"))
+        )
+        amplitude = Synthesiser(tdm, make_scene("noise"), PURE)._amplitudes(alone)[0]
+        places = loud.position_m[k] + (chirp_s - tdm.coherent_time_s / 2.0)[..., None] * loud.velocity_mps[k]
+        delay_s = 2.0 * np.linalg.norm(places, axis=-1)[..., None] / C
+        frequency = tdm.start_frequency_hz + tdm.slope_hz_per_s * (tdm.adc_start_s + sample_s)
+        element = np.asarray(tdm.tx_positions)[:, None] + np.asarray(tdm.rx_positions)
+        turn = element * loud.position_m[k, 0] / np.linalg.norm(loud.position_m[k])
+        cycles = (frequency * delay_s)[:, :, None, :] + turn[None, :, :, None]
+        expected += amplitude * np.exp(1j * (2.0 * math.pi * cycles + loud.phase_rad[k]))
+    # 77 GHz times a delay is 1e4 turns, of which rounding leaves 1e-11.
+    assert np.abs(cube - expected).max() < 1e-9 * np.abs(expected).max()
+
+
 # --- link budget and impairments -------------------------------------------------------------------------------------
 
 
