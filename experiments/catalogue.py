@@ -27,7 +27,18 @@ class Entry(NamedTuple):
     attribute: str = "EXPERIMENT"
 
 
-CATALOGUE: dict[str, Entry] = {}
+CATALOGUE: dict[str, Entry] = {
+    "mnomp-spa-kf/fig3": Entry(
+        "Estimates of MNOMP around two places and the ellipse of the Cramer-Rao bound",
+        "isactrack.experiments.mnomp_spa_kf.bounds_figures",
+        "FIG3",
+    ),
+    "mnomp-spa-kf/fig5": Entry(
+        "Mean squared error of the position over the SNR beside the Cramer-Rao bound",
+        "isactrack.experiments.mnomp_spa_kf.bounds_figures",
+        "FIG5",
+    ),
+}
 """Experiments by name, ``paper/figure``, in the order of the paper."""
 
 
