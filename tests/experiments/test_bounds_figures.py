@@ -63,6 +63,8 @@ def test_they_are_in_the_catalogue(experiment: Experiment) -> None:
     assert CATALOGUE[experiment.name].title == experiment.title
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_few_trials_go_the_whole_way(tmp_path: Path) -> None:
     for experiment in (FIG3, FIG5):
         run = run_trials(experiment, trials=3, path=tmp_path / "results.jsonl", resume=False)

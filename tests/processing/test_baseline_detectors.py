@@ -167,6 +167,20 @@ def test_fft_false_alarms_are_as_many_as_asked() -> None:
     assert abs(share - 0.2) < 4.0 * np.sqrt(0.2 * 0.8 / trials)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", BETWEEN_BINS)
+def test_false_alarms_between_the_bins_are_as_many_as_asked(name: str) -> None:
+    rng = np.random.default_rng(8)
+    config, trials = MnompConfig(p_overall=0.2, k_max=4, cyclic_rounds=0), 200
+    found = 0
+    for _ in range(trials):
+        frame = rng.standard_normal((32, 8, 64, 2)).view(np.complex128)[..., 0]
+        found += len(BETWEEN_BINS[name](frame, config)) > 0
+    # Four standard deviations of the count, and some for the level, which is not high at this probability.
+    assert abs(found / trials - (1.0 - np.exp(-0.2))) < 4.0 * np.sqrt(0.2 * 0.8 / trials) + 0.03
+
+
 @pytest.mark.parametrize("detector", [mnomp_original, in_space, fft_cfar])
 def test_a_frame_of_zeros_has_no_lines(detector: Detector) -> None:
     found = detector(np.zeros(SHAPE, dtype=np.complex128), SMALL)
