@@ -230,7 +230,7 @@ def dirichlet(delta: FloatArray, count: int | IntArray) -> FloatArray:
 
 def centred(count: int) -> FloatArray:
     """Return the indices of an axis counted from its centre."""
-    return np.arange(count) - (count - 1) / 2.0
+    return np.arange(count, dtype=np.float64) - (count - 1) / 2.0
 
 
 def centre_spectrum(spectrum: NDArray[np.complexfloating]) -> None:
@@ -367,8 +367,8 @@ class _Lines:
         self.count += 1
 
     def leakage(self, k: int, live: int) -> FloatArray:
-        """Return the power that each of the first `live` lines leaks into the peak of line k, over antennas, (live,)."""
-        power = np.sum(np.abs(self.gain[:live]) ** 2, axis=1)
+        """Return the power (live,) that each of the first `live` lines leaks into the peak of line k, over antennas."""
+        power: FloatArray = np.sum(np.abs(self.gain[:live]) ** 2, axis=1)
         for axis, size in enumerate(self.sizes):
             power *= dirichlet(self.now[axis, :live] - self.now[axis, k], size) ** 2
         return power
@@ -484,9 +484,8 @@ def cells_taken(lines: _Lines, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _cell(lines: _Lines, k: int, shape: tuple[int, int]) -> tuple[int, int]:
     """Return the cell (doppler, range) of a line."""
-    return tuple(
-        int(np.floor(lines.now[a, k] * n / (2.0 * np.pi) + 0.5)) % n for a, n in ((1, shape[0]), (0, shape[1]))
-    )  # type: ignore[return-value]
+    turns = lines.now[:, k] / (2.0 * np.pi)
+    return int(np.floor(turns[1] * shape[0] + 0.5)) % shape[0], int(np.floor(turns[0] * shape[1] + 0.5)) % shape[1]
 
 
 def extract_lines(

@@ -1,14 +1,16 @@
-"""The kernels of `isactrack.processing.mnomp`, compiled: one function does all that follows the FFT of a frame.
+"""The kernels of `isactrack.processing.mnomp`, compiled; importing this module needs numba.
 
-Complex arrays are read as real ones with real and imaginary part side by side. A real factor then applies to both, and a
-complex one, whose two parts are applied apart and joined when the sum is complete, needs no shuffling of neighbours
-either: the inner loops are plain multiply-adds on contiguous reals. Sums may be reordered (`FAST`); nothing assumes
-that values are finite, except the search for the highest cell, which runs after they were found to be.
+One function does all that follows the FFT of a frame. Complex arrays are read as real ones with real and imaginary part
+side by side: a real factor applies to both, and the two parts of a complex one are applied apart and joined when the
+sum is complete, so that the inner loops are plain multiply-adds on contiguous reals. These loops index the whole
+arrays, as slices cost more than the arithmetic of a row, and write to one array each, as the compiler gives up vectors
+where it would have to compare many addresses. Sums may be reordered; nothing assumes that values are finite.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -27,10 +29,15 @@ from isactrack.processing.mnomp import (
     blocks_of,
 )
 
-FAST = {"reassoc", "contract", "nsz"}
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@njit(cache=True, fastmath=FAST)
+def _compiled(function: _Function) -> _Function:
+    """Compile, with sums that may be reordered so that they become vectors."""
+    return cast("_Function", njit(cache=True, fastmath={"reassoc", "contract", "nsz"})(function))
+
+
+@_compiled
 def _dirichlet(delta: Any, count: Any) -> Any:
     """`mnomp.dirichlet` for one value."""
     sine = math.sin(0.5 * delta)
@@ -39,27 +46,27 @@ def _dirichlet(delta: Any, count: Any) -> Any:
     return math.sin(0.5 * count * delta) / sine
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _map_row(spectrum: Any, m: Any, squares: Any, pairs: Any, power: Any) -> Any:
     """Write the power of row m of the spectrum (doppler, antenna, 2 range) summed over antennas; return its sum.
 
     `squares` is scratch (2 range,), `pairs` the same memory (range, 2).
     """
     squares[:] = 0
-    antennas, l = spectrum.shape[1], 0
-    while l + 4 <= antennas:
+    antennas, ant = spectrum.shape[1], 0
+    while ant + 4 <= antennas:
         for j in range(squares.size):
             squares[j] += (
-                spectrum[m, l, j] * spectrum[m, l, j]
-                + spectrum[m, l + 1, j] * spectrum[m, l + 1, j]
-                + spectrum[m, l + 2, j] * spectrum[m, l + 2, j]
-                + spectrum[m, l + 3, j] * spectrum[m, l + 3, j]
+                spectrum[m, ant, j] * spectrum[m, ant, j]
+                + spectrum[m, ant + 1, j] * spectrum[m, ant + 1, j]
+                + spectrum[m, ant + 2, j] * spectrum[m, ant + 2, j]
+                + spectrum[m, ant + 3, j] * spectrum[m, ant + 3, j]
             )
-        l += 4
-    while l < antennas:
+        ant += 4
+    while ant < antennas:
         for j in range(squares.size):
-            squares[j] += spectrum[m, l, j] * spectrum[m, l, j]
-        l += 1
+            squares[j] += spectrum[m, ant, j] * spectrum[m, ant, j]
+        ant += 1
     total = pairs.dtype.type(0)
     for n in range(pairs.shape[0]):
         value = pairs[n, 0] + pairs[n, 1]
@@ -68,7 +75,7 @@ def _map_row(spectrum: Any, m: Any, squares: Any, pairs: Any, power: Any) -> Any
     return total
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _centre_and_map(
     spectrum: Any, complex_view: Any, rows: Any, columns: Any, squares: Any, pairs: Any, power: Any
 ) -> Any:
@@ -81,16 +88,16 @@ def _centre_and_map(
         for n in range(count):
             turns[n, 0] = columns[n, 0] * c - columns[n, 1] * s
             turns[n, 1] = columns[n, 0] * s + columns[n, 1] * c
-        for l in range(antennas):
+        for ant in range(antennas):
             for n in range(count):
-                re, im = complex_view[m, l, n, 0], complex_view[m, l, n, 1]
-                complex_view[m, l, n, 0] = re * turns[n, 0] - im * turns[n, 1]
-                complex_view[m, l, n, 1] = re * turns[n, 1] + im * turns[n, 0]
+                re, im = complex_view[m, ant, n, 0], complex_view[m, ant, n, 1]
+                complex_view[m, ant, n, 0] = re * turns[n, 0] - im * turns[n, 1]
+                complex_view[m, ant, n, 1] = re * turns[n, 1] + im * turns[n, 0]
         total += _map_row(spectrum, m, squares, pairs, power)
     return total
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _subtract_and_map(
     spectrum: Any, flat: Any, in_doppler: Any, in_range: Any, terms: Any, squares: Any, pairs: Any, power: Any
 ) -> Any:
@@ -118,9 +125,9 @@ def _subtract_and_map(
     return total
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _kernel(frequency: Any, halves: Any, out: Any) -> None:
-    """Write the Dirichlet kernels of eq. 14 of all bins; `halves` (2, bins) are cosine and sine of half the bins' own."""
+    """Write the kernels of eq. 14 of all bins; `halves` (2, bins) are cosine and sine of half the bins' frequencies."""
     bins = out.size
     c, s = math.cos(0.5 * frequency), math.sin(0.5 * frequency)
     # sin(bins (w_i - w) / 2) is that of the line alone, of alternating sign.
@@ -136,7 +143,7 @@ def _kernel(frequency: Any, halves: Any, out: Any) -> None:
         out[i % bins] = _dirichlet(2.0 * math.pi * (i % bins) / bins - frequency, bins)
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _add_term(
     terms: Any, range_rad: Any, doppler_rad: Any, gain: Any, sign: Any, halves_n: Any, halves_m: Any, kernels: Any,
     in_doppler: Any, in_range: Any,
@@ -147,20 +154,20 @@ def _add_term(
     for m in range(loops):
         in_doppler[m, terms] = kernels[m]
     _kernel(range_rad, halves_n, kernels[:count])
-    for l in range(antennas):
-        re, im = sign * gain[l].real, sign * gain[l].imag
+    for ant in range(antennas):
+        re, im = sign * gain[ant].real, sign * gain[ant].imag
         for n in range(count):
-            in_range[terms, 2 * (l * count + n)] = kernels[n] * re
-            in_range[terms, 2 * (l * count + n) + 1] = kernels[n] * im
+            in_range[terms, 2 * (ant * count + n)] = kernels[n] * re
+            in_range[terms, 2 * (ant * count + n) + 1] = kernels[n] * im
     return terms + 1
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _highest(bits: Any) -> Any:
     """Return row and column of the highest cell, the first of equal ones, from the bit patterns of the map.
 
-    Patterns of floats that are not negative order as the floats do. The maximum of integers is compiled to vectors, that
-    of floats, which has to mind NaN, is not.
+    Patterns of floats that are not negative order as the floats do. The maximum of integers is compiled to vectors,
+    that of floats, which has to mind NaN, is not.
     """
     best, row = bits[0, 0], 0
     for m in range(bits.shape[0]):
@@ -175,7 +182,7 @@ def _highest(bits: Any) -> Any:
     return row, column
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _training_noise(power: Any, taken: Any, offsets: Any, cells: Any, row: Any, column: Any) -> Any:
     """`mnomp.training_noise`."""
     loops, count = power.shape
@@ -192,21 +199,21 @@ def _training_noise(power: Any, taken: Any, offsets: Any, cells: Any, row: Any, 
     return (total / found if found > 0 else 0.0), found
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _offset(before: Any, peak: Any, after: Any, turn_before: Any, turn_after: Any) -> Any:
     """`mnomp.interpolate_peak` for interleaved values of all antennas, (antennas, 2)."""
     cross, energy = 0.0, 0.0
-    for l in range(peak.shape[0]):
+    for ant in range(peak.shape[0]):
         for c in range(2):
-            low, high = turn_before * before[l, c], turn_after * after[l, c]
-            bottom = 2.0 * peak[l, c] + low + high
+            low, high = turn_before * before[ant, c], turn_after * after[ant, c]
+            bottom = 2.0 * peak[ant, c] + low + high
             cross += bottom * (high - low)
             energy += bottom * bottom
     offset = cross / energy if energy > 0.0 else 0.0
     return min(max(offset, -0.5), 0.5)
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _start(spectrum: Any, row: Any, column: Any) -> Any:
     """`mnomp.start_frequencies`."""
     loops, count = spectrum.shape[0], spectrum.shape[2] // 2
@@ -232,7 +239,7 @@ def _start(spectrum: Any, row: Any, column: Any) -> Any:
     return 2.0 * math.pi * range_rad / count, 2.0 * math.pi * doppler_rad / loops
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _fold(samples: Any, folded: Any) -> None:
     """Copy a frame (loop, antenna, sample, 2) so that samples at the same place in their blocks are neighbours.
 
@@ -240,18 +247,18 @@ def _fold(samples: Any, folded: Any) -> None:
     """
     size, blocks, count = folded.shape[2], folded.shape[3], samples.shape[2]
     for m in range(samples.shape[0]):
-        for l in range(samples.shape[1]):
+        for ant in range(samples.shape[1]):
             for i in range(size):
                 whole = (count - 1 - i) // size + 1
                 for p in range(whole):
-                    folded[m, l, i, p, 0] = samples[m, l, p * size + i, 0]
-                    folded[m, l, i, p, 1] = samples[m, l, p * size + i, 1]
+                    folded[m, ant, i, p, 0] = samples[m, ant, p * size + i, 0]
+                    folded[m, ant, i, p, 1] = samples[m, ant, p * size + i, 1]
                 for p in range(whole, blocks):
-                    folded[m, l, i, p, 0] = 0
-                    folded[m, l, i, p, 1] = 0
+                    folded[m, ant, i, p, 0] = 0
+                    folded[m, ant, i, p, 1] = 0
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _block_sums(
     lanes: Any, range_rad: Any, doppler_rad: Any, count: Any, blocks: Any, doppler_starts: Any, scratch: Any, sums: Any
 ) -> None:
@@ -275,7 +282,7 @@ def _block_sums(
     width = 2 * blocks
     for q in range(doppler_starts.size - 1):
         first, last = doppler_starts[q], doppler_starts[q + 1]
-        for l in range(antennas):
+        for ant in range(antennas):
             for part in range(2):
                 for j in range(lanes.shape[2]):
                     scratch[part, j] = 0
@@ -284,16 +291,16 @@ def _block_sums(
                     wa, wb, wc, wd = weights[part, m], weights[part, m + 1], weights[part, m + 2], weights[part, m + 3]
                     for j in range(lanes.shape[2]):
                         scratch[part, j] += (
-                            wa * lanes[m, l, j]
-                            + wb * lanes[m + 1, l, j]
-                            + wc * lanes[m + 2, l, j]
-                            + wd * lanes[m + 3, l, j]
+                            wa * lanes[m, ant, j]
+                            + wb * lanes[m + 1, ant, j]
+                            + wc * lanes[m + 2, ant, j]
+                            + wd * lanes[m + 3, ant, j]
                         )
                     m += 4
                 while m < last:
                     wa = weights[part, m]
                     for j in range(lanes.shape[2]):
-                        scratch[part, j] += wa * lanes[m, l, j]
+                        scratch[part, j] += wa * lanes[m, ant, j]
                     m += 1
             for j in range(width):
                 scratch[2, j] = 0
@@ -304,7 +311,7 @@ def _block_sums(
                     scratch[2, j] += c * scratch[0, o + j] - s * scratch[1, o + j]
                 for j in range(width):
                     scratch[3, j] += s * scratch[0, o + j] + c * scratch[1, o + j]
-            lane = q * antennas + l
+            lane = q * antennas + ant
             for p in range(blocks):
                 re = scratch[2, 2 * p] + scratch[3, 2 * p + 1]
                 im = scratch[2, 2 * p + 1] - scratch[3, 2 * p]
@@ -312,7 +319,7 @@ def _block_sums(
                 sums[1, p, lane] = im * turns[0, p] - re * turns[1, p]
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _weights(delta: Any, starts: Any, centre: Any, out: Any) -> None:
     """`_Lines.weights` for one other line: write the blocks' answers (blocks,) complex to a frequency `delta` off."""
     blocks = starts.size - 1
@@ -329,7 +336,7 @@ def _weights(delta: Any, starts: Any, centre: Any, out: Any) -> None:
     out[blocks - 1] = _dirichlet(delta, size) * complex(math.cos(phase), math.sin(phase))
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _response(delta: Any, apart: Any, starts: Any, centres: Any) -> Any:
     """Return what a line's filter on its block sums answers to a line of unit gain.
 
@@ -348,15 +355,15 @@ def _response(delta: Any, apart: Any, starts: Any, centres: Any) -> Any:
     )
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _remove_other(sums: Any, in_range: Any, in_doppler: Any, gain: Any, lane: Any) -> None:
     """Subtract from block sums what a line adds to them."""
     antennas = gain.size
     for q in range(in_doppler.size):
-        for l in range(antennas):
-            value = in_doppler[q] * gain[l]
-            lane[0, q * antennas + l] = value.real
-            lane[1, q * antennas + l] = value.imag
+        for ant in range(antennas):
+            value = in_doppler[q] * gain[ant]
+            lane[0, q * antennas + ant] = value.real
+            lane[1, q * antennas + ant] = value.imag
     for p in range(in_range.size):
         c, s = in_range[p].real, in_range[p].imag
         for j in range(lane.shape[1]):
@@ -365,9 +372,9 @@ def _remove_other(sums: Any, in_range: Any, in_doppler: Any, gain: Any, lane: An
             sums[1, p, j] -= c * lane[1, j] + s * lane[0, j]
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _range_moments(sums: Any, centres: Any, offset: Any, powers: Any, moments: Any) -> None:
-    """Write ``sum_p centres^a exp(-j offset centres) sums`` for a = 0 .. powers - 1, real and imaginary part in turn."""
+    """Write ``sum_p centres^a exp(-j offset centres) sums`` for a < powers, real and imaginary part in turn."""
     moments[: 2 * powers] = 0.0
     for p in range(centres.size):
         c, s = math.cos(offset * centres[p]), math.sin(offset * centres[p])
@@ -380,7 +387,7 @@ def _range_moments(sums: Any, centres: Any, offset: Any, powers: Any, moments: A
             s *= centres[p]
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _energy(sums: Any, centres_n: Any, centres_m: Any, x: Any, y: Any, moments: Any, matched: Any, out: Any) -> None:
     """`mnomp.energy_and_derivatives`: writes (energy, E_x, E_y, E_xx, E_xy, E_yy) to `out` and the matched filter."""
     _range_moments(sums, centres_n, x, 3, moments)
@@ -389,10 +396,10 @@ def _energy(sums: Any, centres_n: Any, centres_m: Any, x: Any, y: Any, moments: 
     turns = np.empty(centres_m.size, dtype=np.complex128)
     for q in range(centres_m.size):
         turns[q] = complex(math.cos(y * centres_m[q]), -math.sin(y * centres_m[q]))
-    for l in range(antennas):
+    for ant in range(antennas):
         b, b_x, b_y, b_xx, b_xy, b_yy = 0j, 0j, 0j, 0j, 0j, 0j
         for q in range(centres_m.size):
-            t, j = centres_m[q], q * antennas + l
+            t, j = centres_m[q], q * antennas + ant
             f = turns[q]
             zero = f * complex(moments[0, j], moments[1, j])
             one = f * complex(moments[2, j], moments[3, j])
@@ -403,7 +410,7 @@ def _energy(sums: Any, centres_n: Any, centres_m: Any, x: Any, y: Any, moments: 
             b_xy -= t * one
             b_yy -= t * t * zero
         b_x, b_y = complex(b_x.imag, -b_x.real), complex(b_y.imag, -b_y.real)
-        matched[l] = b
+        matched[ant] = b
         out[0] += b.real * b.real + b.imag * b.imag
         out[1] += 2.0 * (b.real * b_x.real + b.imag * b_x.imag)
         out[2] += 2.0 * (b.real * b_y.real + b.imag * b_y.imag)
@@ -412,7 +419,7 @@ def _energy(sums: Any, centres_n: Any, centres_m: Any, x: Any, y: Any, moments: 
         out[5] += 2.0 * (b_y.real * b_y.real + b_y.imag * b_y.imag + b.real * b_yy.real + b.imag * b_yy.imag)
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _newton_step(at: Any, spread_n: Any, spread_m: Any) -> Any:
     """`mnomp.newton_step`."""
     determinant = at[3] * at[5] - at[4] * at[4]
@@ -423,19 +430,20 @@ def _newton_step(at: Any, spread_n: Any, spread_m: Any) -> Any:
     return at[1] / (2.0 * at[0] * spread_n), at[2] / (2.0 * at[0] * spread_m)
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _leakage(j: Any, k: Any, now: Any, gain: Any, loops: Any, count: Any) -> Any:
     """Return the power that line j leaks into the peak of line k, summed over antennas."""
     strength = 0.0
-    for l in range(gain.shape[1]):
-        strength += gain[j, l].real ** 2 + gain[j, l].imag ** 2
+    for ant in range(gain.shape[1]):
+        strength += gain[j, ant].real ** 2 + gain[j, ant].imag ** 2
     reach = _dirichlet(now[0, j] - now[0, k], count) * _dirichlet(now[1, j] - now[1, k], loops)
     return reach * reach * strength
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _refine(
-    k: Any, live: Any, newton_steps: Any, noise: Any, cell: Any, start: Any, now: Any, sums: Any, gain: Any, starts_n: Any,
+    k: Any, live: Any, newton_steps: Any, noise: Any, cell: Any, start: Any, now: Any, sums: Any, gain: Any,
+    starts_n: Any,
     starts_m: Any, centres_n: Any, centres_m: Any, work: Any, lane: Any, moments: Any, matched: Any, filters: Any,
 ) -> None:  # fmt: skip
     """`_Lines.refine`."""
@@ -476,11 +484,11 @@ def _refine(
     size_n, size_m = starts_n[1] - starts_n[0], starts_m[1] - starts_m[0]
     scale_n = (blocks_n - 1) * _dirichlet(x, size_n) + _dirichlet(x, starts_n[blocks_n] - starts_n[blocks_n - 1])
     scale_m = (blocks_m - 1) * _dirichlet(y, size_m) + _dirichlet(y, starts_m[blocks_m] - starts_m[blocks_m - 1])
-    for l in range(best.size):
-        best[l] = best[l] / (scale_n * scale_m)
+    for ant in range(best.size):
+        best[ant] = best[ant] / (scale_n * scale_m)
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _fit_gains(
     lines: Any, start: Any, now: Any, sums: Any, gain: Any, starts_n: Any, starts_m: Any, centres_n: Any,
     centres_m: Any, moments: Any,
@@ -498,39 +506,39 @@ def _fit_gains(
         for q in range(blocks_m):
             phase = (now[1, k] - start[1, k]) * centres_m[q]
             turn = complex(math.cos(phase), -math.sin(phase))
-            for l in range(antennas):
-                matched[k, l] += turn * complex(moments[0, q * antennas + l], moments[1, q * antennas + l])
+            for ant in range(antennas):
+                matched[k, ant] += turn * complex(moments[0, q * antennas + ant], moments[1, q * antennas + ant])
     for _ in range(SWEEPS):
         moved = 0.0
         for k in range(lines):
             change_power, power = 0.0, 0.0
-            for l in range(antennas):
-                value = matched[k, l]
+            for ant in range(antennas):
+                value = matched[k, ant]
                 for j in range(lines):
-                    value -= response[k, j] * gain[j, l]
+                    value -= response[k, j] * gain[j, ant]
                 value /= response[k, k]
-                gain[k, l] += value
+                gain[k, ant] += value
                 change_power += value.real**2 + value.imag**2
-                power += gain[k, l].real ** 2 + gain[k, l].imag ** 2
+                power += gain[k, ant].real ** 2 + gain[k, ant].imag ** 2
             moved = max(moved, change_power / power)
         if moved < 1e-24:
             break
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _mark(lines: Any, now: Any, taken: Any) -> None:
     """`mnomp.cells_taken`."""
     loops, count = taken.shape
     taken[:] = 0
     for k in range(lines):
-        row = int(math.floor(now[1, k] * loops / (2.0 * math.pi) + 0.5)) % loops
-        column = int(math.floor(now[0, k] * count / (2.0 * math.pi) + 0.5)) % count
+        row = math.floor(now[1, k] * loops / (2.0 * math.pi) + 0.5) % loops
+        column = math.floor(now[0, k] * count / (2.0 * math.pi) + 0.5) % count
         for i in range(-1, 2):
             for j in range(-1, 2):
                 taken[(row + i) % loops, (column + j) % count] = 1
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _correct(
     k: Any, terms: Any, now: Any, gain: Any, removed: Any, removed_gain: Any, halves_n: Any, halves_m: Any,
     kernels: Any, in_doppler: Any, in_range: Any,
@@ -572,9 +580,10 @@ def _correct(
     return terms
 
 
-@njit(cache=True, fastmath=FAST)
+@_compiled
 def _extract(
-    folded: Any, spectrum: Any, flat: Any, complex_view: Any, power: Any, bits: Any, rows: Any, columns: Any, halves_n: Any, halves_m: Any, starts_n: Any, starts_m: Any, centres_n: Any, centres_m: Any,
+    folded: Any, spectrum: Any, flat: Any, complex_view: Any, power: Any, bits: Any, rows: Any, columns: Any,
+    halves_n: Any, halves_m: Any, starts_n: Any, starts_m: Any, centres_n: Any, centres_m: Any,
     offsets: Any, multipliers: Any, k_invalid: Any, k_max: Any, newton_steps: Any, cyclic_rounds: Any, floor: Any,
 ) -> Any:  # fmt: skip
     """`mnomp.extract_lines`."""
@@ -619,8 +628,8 @@ def _extract(
         now[:, new] = start[:, new]
         _block_sums(folded, start[0, new], start[1, new], count, blocks_n, starts_m, scratch, sums[new])
         _refine(
-            new, new, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, work, lane,
-            moments, matched, filters,
+            new, new, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n,
+            centres_m, work, lane, moments, matched, filters,
         )  # fmt: skip
         lines += 1
         accepted = lines if valid else accepted
@@ -635,8 +644,8 @@ def _extract(
             for _ in range(cyclic_rounds):
                 for i in range(several + 1):
                     _refine(
-                        touched[i], lines, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n,
-                        centres_m, work, lane, moments, matched, filters,
+                        touched[i], lines, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m,
+                        centres_n, centres_m, work, lane, moments, matched, filters,
                     )  # fmt: skip
             for i in range(several):
                 terms = _correct(
@@ -671,15 +680,15 @@ def _extract(
     for _ in range(cyclic_rounds):
         for i in range(several):
             _refine(
-                touched[i], accepted, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m,
-                work, lane, moments, matched, filters,
+                touched[i], accepted, newton_steps, noise, cell, start, now, sums, gain, starts_n, starts_m, centres_n,
+                centres_m, work, lane, moments, matched, filters,
             )  # fmt: skip
     _fit_gains(accepted, start, now, sums, gain, starts_n, starts_m, centres_n, centres_m, moments)
     for k in range(accepted):
         if now[0, k] == removed[0, k] and now[1, k] == removed[1, k]:
             change = 0.0
-            for l in range(antennas):
-                value = gain[k, l] - removed_gain[k, l]
+            for ant in range(antennas):
+                value = gain[k, ant] - removed_gain[k, ant]
                 change += value.real**2 + value.imag**2
             if change * float(loops * count) ** 2 <= NEGLIGIBLE * noise:
                 continue
@@ -689,13 +698,13 @@ def _extract(
     per_sample = antennas * float(loops * count)
     noise_power = np.empty(accepted)
     for k in range(accepted):
-        row = int(math.floor(now[1, k] * loops / (2.0 * math.pi) + 0.5)) % loops
-        column = int(math.floor(now[0, k] * count / (2.0 * math.pi) + 0.5)) % count
+        row = math.floor(now[1, k] * loops / (2.0 * math.pi) + 0.5) % loops
+        column = math.floor(now[0, k] * count / (2.0 * math.pi) + 0.5) % count
         noise_power[k] = _training_noise(power, taken, offsets, cells, row, column)[0] / per_sample
         phase = 0.5 * (now[0, k] * (count - 1) + now[1, k] * (loops - 1))
         turn = complex(math.cos(phase), -math.sin(phase))
-        for l in range(antennas):
-            gain[k, l] *= turn
+        for ant in range(antennas):
+            gain[k, ant] *= turn
     return now[:, :accepted], gain[:accepted], noise_power, total / (per_sample * loops * count)
 
 
@@ -731,8 +740,9 @@ def extract_lines_compiled(
     folded = np.empty((loops, antennas, -(-count // BLOCKS), blocks, 2), dtype=real)
     _fold(samples.view(real).reshape(*samples.shape, 2), folded)
     power = np.empty((loops, count), dtype=real)
-    now, gain, noise, residual = _extract(
+    arguments = (
         folded.reshape(loops, antennas, -1), parts, parts.reshape(loops, -1), parts.reshape(*samples.shape, 2), power,
         power.view(integer), *tables, offsets, multipliers, *limits, floor,
     )  # fmt: skip
+    now, gain, noise, residual = _extract(*arguments)
     return now[0], now[1], gain, noise, residual
