@@ -29,6 +29,7 @@ from scipy import fft, special
 
 from isactrack.errors import ConfigError
 from isactrack.processing.cfar import cfar_multiplier, whole_map_multiplier
+from isactrack.processing.line_model import wrap_positive, wrap_symmetric
 from isactrack.processing.lines import SpectralLines
 
 FloatArray = NDArray[np.float64]
@@ -159,8 +160,8 @@ def mnomp_cfar(
         raise ConfigError("the frame holds samples that are not finite", "set lost samples to 0")
     order = np.argsort(-np.sum(np.abs(gain) ** 2, axis=1), kind="stable")
     return SpectralLines(
-        range_rad=np.mod(range_rad[order], 2.0 * np.pi),
-        doppler_rad=np.mod(doppler_rad[order] + np.pi, 2.0 * np.pi) - np.pi,
+        range_rad=wrap_positive(range_rad[order]),
+        doppler_rad=wrap_symmetric(doppler_rad[order]),
         gain=gain[order],
         noise_power=noise[order],
         residual_power=float(residual),
@@ -387,7 +388,9 @@ class _Lines:
             for k in range(self.count):
                 change = (matched[k] - response[k] @ self.gain[: self.count]) / response[k, k]
                 self.gain[k] += change
-                moved = max(moved, float(np.sum(np.abs(change) ** 2) / np.sum(np.abs(self.gain[k]) ** 2)))
+                changed, power = float(np.sum(np.abs(change) ** 2)), float(np.sum(np.abs(self.gain[k]) ** 2))
+                if changed > moved * power:
+                    moved = changed / power if power > 0.0 else np.inf
             if moved < 1e-24:
                 break
 

@@ -33,8 +33,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _compiled(function: _Function) -> _Function:
-    """Compile, with sums that may be reordered so that they become vectors."""
-    return cast("_Function", njit(cache=True, fastmath={"reassoc", "contract", "nsz"})(function))
+    """Compile, with sums that may be reordered and divisions that are not checked, so that both become vectors."""
+    options = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+    return cast("_Function", njit(cache=True, **options)(function))
 
 
 @_compiled
@@ -520,7 +521,8 @@ def _fit_gains(
                 gain[k, ant] += value
                 change_power += value.real**2 + value.imag**2
                 power += gain[k, ant].real ** 2 + gain[k, ant].imag ** 2
-            moved = max(moved, change_power / power)
+            if change_power > moved * power:
+                moved = change_power / power
         if moved < 1e-24:
             break
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from isactrack import ConfigError
 from isactrack.processing.cfar import ca_cfar_2d, cfar_multiplier, median_noise, whole_map_multiplier
@@ -115,3 +115,31 @@ def test_hann_raises_the_rate_as_documented() -> None:
         power = antenna_power(range_doppler_spectrum(cube))
         alarms += int(np.count_nonzero(ca_cfar_2d(power, (5, 4), (3, 3), p_fa, 4).mask))
     assert alarms / (maps * 64 * 128 * p_fa) == pytest.approx(1.5, abs=0.25)
+
+
+def test_whole_map_multiplier_of_several_candidates_holds() -> None:
+    """Simulate the highest cells of a map, each with a noise estimate of its own."""
+    rng = np.random.default_rng(8)
+    cells, looks, training, trials, p = 4096, 2, 10, 40000, 0.1
+    # The smallest exceedance probabilities of the map are sums of exponential gaps, to first order in 1 / cells.
+    exceed = np.cumsum(rng.exponential(size=(trials, 5)), axis=1) / cells
+    value = special.gammainccinv(looks, exceed)
+    noise = rng.gamma(looks * training, size=value.shape) / training
+    previous = 0.0
+    for candidates in (1, 2, 5):
+        multiplier = whole_map_multiplier(p, cells, looks, training, candidates)
+        assert multiplier > previous
+        previous = multiplier
+        alarms = np.any(value[:, :candidates] > multiplier * noise[:, :candidates], axis=1)
+        assert np.mean(alarms) == pytest.approx(p, abs=3.0 * np.sqrt(p * (1.0 - p) / trials) + 1e-3)
+    # The threshold of one candidate gives too many alarms to five.
+    alarms = np.any(value > whole_map_multiplier(p, cells, looks, training) * noise, axis=1)
+    assert np.mean(alarms) > p + 6.0 * np.sqrt(p * (1.0 - p) / trials)
+
+
+def test_whole_map_multiplier_of_a_map_that_is_all_candidates() -> None:
+    """With as many candidates as cells, each cell is compared on its own: independent events."""
+    p = 0.05
+    cell = cfar_multiplier(1.0 - (1.0 - p) ** (1.0 / 6.0), 3, 20)
+    assert whole_map_multiplier(p, 6, 3, 20, 6) == pytest.approx(cell, rel=1e-4)
+    assert whole_map_multiplier(p, 6, 3, 20, 99) == pytest.approx(cell, rel=1e-4)
