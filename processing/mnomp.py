@@ -250,13 +250,14 @@ def subtract_line(
     loops, _, count = spectrum.shape
     in_range = gain[:, None] * dirichlet(2.0 * np.pi * np.arange(count) / count - range_rad, count)
     in_doppler = dirichlet(2.0 * np.pi * np.arange(loops) / loops - doppler_rad, loops)
-    spectrum -= (in_doppler[:, None, None] * in_range).astype(spectrum.dtype)
+    spectrum -= in_doppler[:, None, None].astype(spectrum.real.dtype) * in_range.astype(spectrum.dtype)
 
 
 def map_power(spectrum: NDArray[np.complexfloating]) -> FloatArray:
     """Return the power (doppler, range) summed over antennas, float64."""
-    squares = np.square(spectrum.real, dtype=np.float64) + np.square(spectrum.imag, dtype=np.float64)
-    return np.asarray(np.sum(squares, axis=1), dtype=np.float64)
+    parts: NDArray[np.floating] = spectrum.view(np.float32 if spectrum.dtype == np.complex64 else np.float64)
+    squares = np.einsum("mlj,mlj->mj", parts, parts)
+    return np.asarray(squares[:, 0::2] + squares[:, 1::2], dtype=np.float64)
 
 
 def interpolate_peak(
@@ -298,11 +299,15 @@ def blocks_of(count: int) -> tuple[IntArray, IntArray, FloatArray]:
 
 def block_sums(samples: NDArray[np.complexfloating], range_rad: float, doppler_rad: float) -> ComplexArray:
     """Demodulate a frame with a start value and sum it in blocks: (doppler block, antenna, range block) complex128."""
-    loops, _, count = samples.shape
-    rows = np.exp(-1j * doppler_rad * centred(loops)).astype(samples.dtype)
-    columns = np.exp(-1j * range_rad * centred(count)).astype(samples.dtype)
-    sums = np.add.reduceat(samples * rows[:, None, None], blocks_of(loops)[0], axis=0)
-    return np.add.reduceat(sums * columns, blocks_of(count)[0], axis=2).astype(np.complex128)
+    loops, antennas, count = samples.shape
+    filters = []
+    for size, frequency in ((loops, doppler_rad), (count, range_rad)):
+        starts, sizes, _ = blocks_of(size)
+        sparse = np.zeros((size, starts.size), dtype=samples.dtype)
+        sparse[np.arange(size), np.repeat(np.arange(starts.size), sizes)] = np.exp(-1j * frequency * centred(size))
+        filters.append(sparse)
+    sums = (filters[0].T @ samples.reshape(loops, -1)).reshape(-1, antennas, count) @ filters[1]
+    return np.asarray(sums, dtype=np.complex128)
 
 
 class _Lines:

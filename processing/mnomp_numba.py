@@ -34,8 +34,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _compiled(function: _Function) -> _Function:
     """Compile, with sums that may be reordered and divisions that are not checked, so that both become vectors."""
-    options = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-    return cast("_Function", njit(cache=True, **options)(function))
+    return cast("_Function", njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")(function))
 
 
 @_compiled
@@ -612,7 +611,9 @@ def _extract(
     touched = np.empty(k_max, dtype=np.int64)
 
     total = _centre_and_map(spectrum, complex_view, rows, columns, squares, pairs, power)
-    lines, accepted, invalid, lowest, noise = 0, 0, 0, -1.0, 0.0
+    # A literal 0 is a type of its own, for which all that takes it would be compiled once more.
+    zero = loops - loops
+    lines, accepted, invalid, lowest, noise = zero, zero, zero, -1.0, 0.0
     while lines < k_max and math.isfinite(total):
         row, column = _highest(bits)
         lowest = floor * power[row, column] if lowest < 0.0 else lowest
@@ -621,7 +622,7 @@ def _extract(
         _mark(lines, now, taken)
         noise, trained = _training_noise(power, taken, offsets, cells, row, column)
         valid = trained > 0 and power[row, column] > multipliers[trained] * noise
-        invalid = 0 if valid else invalid + 1
+        invalid = zero if valid else invalid + 1
         if invalid == k_invalid:
             break
         new = lines
@@ -635,7 +636,7 @@ def _extract(
         )  # fmt: skip
         lines += 1
         accepted = lines if valid else accepted
-        terms, several = 0, 0
+        terms, several = zero, zero
         if cyclic_rounds > 0:
             for j in range(new):
                 if _leakage(new, j, now, gain, loops, count) > COUPLING * noise:
@@ -669,8 +670,8 @@ def _extract(
         total = _subtract_and_map(spectrum, flat, in_doppler, in_range, terms, squares, pairs, power)
 
     _mark(lines, now, taken)
-    terms, several = 0, 0
-    for k in range(accepted if cyclic_rounds > 0 else 0):
+    terms, several = zero, zero
+    for k in range(accepted if cyclic_rounds > 0 else zero):
         for j in range(accepted, lines):
             if _leakage(j, k, now, gain, loops, count) > COUPLING * noise:
                 touched[several] = k
