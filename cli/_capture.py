@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isactrack.acquisition.group import SessionGroup
+from isactrack.acquisition.header import describe_device
 from isactrack.acquisition.session import Recorder, Session
 from isactrack.acquisition.snapshot import Health
 from isactrack.cli._markers import has_terminal, typed_markers
@@ -17,7 +18,6 @@ from isactrack.cli._output import human_share, live_line, note, print_facts, pri
 from isactrack.cli._sources import HDF5_SUFFIXES, is_recording
 from isactrack.drivers.device import Device
 from isactrack.errors import CaptureLossError, ConfigError, DeviceStateError, RecordingError
-from isactrack.geometry import Pose
 from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWriter, StreamOffset, create_folder
 from isactrack.recordings.filters import BITSHUFFLE_LZ4
 from isactrack.recordings.folder import check_folder_not_recorded
@@ -200,24 +200,6 @@ class Storage:
     def is_segmented(self) -> bool:
         """Whether there is a limit."""
         return self.segment_bytes is not None or self.segment_s is not None
-
-
-def describe_device(device: Device, *, note: str = "", stream: str = "", pose: Pose | None = None) -> RecordingHeader:
-    """Return the header of a recording of a configured device; `pose` where it stands, None for what itself says."""
-    info = device.info
-    return RecordingHeader(
-        sensor=device.sensor,
-        source=info.source,
-        origin=info.origin,
-        device_url=info.url,
-        device_model=info.model,
-        serial_number=info.serial_number,
-        firmware=info.firmware,
-        profile_text=device.profile_text,
-        pose=pose or device.pose,
-        note=note,
-        stream=stream,
-    )
 
 
 def open_writer(

@@ -1,5 +1,6 @@
 """Options for the settings of the chain and the tracker; what is left out keeps the default of the configuration."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,6 +69,8 @@ _CHAIN_OPTIONS = (
                  metavar="M", help="Nearest range."),
     click.option("--max-range", "max_range_m", type=float, metavar="M",
                  help="Farthest range.  [default: the sensor's]"),
+    click.option("--max-azimuth", type=click.FloatRange(min=0.0, max=90.0, min_open=True), metavar="DEG",
+                 help="Edge of the field of view to both sides.  [default: the array's]"),
     click.option("--cluster-distance", cls=_Setting, shown_default=_of_chain("cluster_distance_m"),
                  type=click.FloatRange(min=0.0), metavar="M",
                  help="Join detections closer than this, 0 joins none."),
@@ -119,7 +122,9 @@ def chain_config(options: dict[str, Any]) -> "ChainConfig":
     given = _given(options, names)
     # One long interval is its own static scene: taking that off would take off everything.
     given.setdefault("remove_static", given.get("coherent_frames", 1) == 1)
-    p_overall = options.pop("p_overall")
+    max_azimuth_deg, p_overall = options.pop("max_azimuth"), options.pop("p_overall")
+    if max_azimuth_deg is not None:
+        given["max_azimuth_rad"] = math.radians(max_azimuth_deg)
     if p_overall is not None:
         given["mnomp"] = MnompConfig(p_overall=p_overall)
     distance_m = options.pop("cluster_distance")

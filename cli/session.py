@@ -165,6 +165,7 @@ class _Run:
                 _capture.remove(self._output)
 
     def _open_recorders(self, manifest: "ManifestFile") -> "dict[str, SegmentedWriter]":
+        from isactrack.acquisition.header import describe_device
         from isactrack.cli import _capture
 
         plan = self._plan
@@ -174,9 +175,7 @@ class _Run:
         recorders: dict[str, SegmentedWriter] = {}
         try:
             for one in plan.devices:
-                header = _capture.describe_device(
-                    self._devices[one.name], note=plan.note, stream=one.name, pose=one.pose
-                )
+                header = describe_device(self._devices[one.name], note=plan.note, stream=one.name, pose=one.pose)
                 recorders[one.name] = _capture.open_segments(manifest, header, storage)
         except BaseException:
             for recorder in recorders.values():

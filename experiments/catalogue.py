@@ -38,6 +38,33 @@ CATALOGUE: dict[str, Entry] = {
         "isactrack.experiments.mnomp_spa_kf.bounds_figures",
         "FIG5",
     ),
+    "mnomp-spa-kf/fig6": Entry(
+        "Tracks of the twelve methods, six targets of which two are 0.5 m and 0.4 m/s apart at first",
+        "isactrack.experiments.mnomp_spa_kf.tracks_figure",
+    ),
+    "mnomp-spa-kf/fig7": Entry(
+        "MOSPA of the twelve methods, and of the one with the radial velocity in the update",
+        "isactrack.experiments.mnomp_spa_kf.mospa_figure",
+    ),
+    "mnomp-spa-kf/fig8": Entry(
+        "A weak target at 5.2 dB beside two at 15.2 dB: the detector alone, and with the tracker",
+        "isactrack.experiments.mnomp_spa_kf.weak_target_figure",
+    ),
+    "mnomp-spa-kf/experiment1": Entry(
+        "Experiment I: two people whose paths cross, on the simulated AWR1642",
+        "isactrack.experiments.mnomp_spa_kf.field_experiments",
+        "EXPERIMENT_1",
+    ),
+    "mnomp-spa-kf/experiment2": Entry(
+        "Experiment II: two people, a cyclist and a parked car, on the simulated AWR1642",
+        "isactrack.experiments.mnomp_spa_kf.field_experiments",
+        "EXPERIMENT_2",
+    ),
+    "mnomp-spa-kf/experiment3": Entry(
+        "Experiment III: two people and a moving car, on the simulated AWR1642",
+        "isactrack.experiments.mnomp_spa_kf.field_experiments",
+        "EXPERIMENT_3",
+    ),
 }
 """Experiments by name, ``paper/figure``, in the order of the paper."""
 

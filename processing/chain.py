@@ -169,8 +169,13 @@ class FmcwChain:
         if valid is not None and valid.mean() < _MIN_VALID_SHARE:
             detections = Detections.empty(time_s)
         else:
-            detections = self._cluster(self._detector.detect(data, rd_map, ghost_power, time_s))
+            detections = self._in_view(self._detector.detect(data, rd_map, ghost_power, time_s))
+            detections = self._cluster(detections)
         return ChainOutput(time_s=time_s, detections=detections, spectrum=rd_map)
+
+    def _in_view(self, detections: Detections) -> Detections:
+        limit = self._config.max_azimuth_rad
+        return detections if limit is None else detections.take(np.abs(detections.azimuth_rad) <= limit)
 
     def _cluster(self, detections: Detections) -> Detections:
         config, limit = self._config, self._sensor.velocity_max_mps

@@ -45,6 +45,9 @@ class ChainConfig:
         Memory of the clutter map. A person who stands still longer than this disappears.
     min_range_m, max_range_m
         Ranges to look at; None for no upper limit.
+    max_azimuth_rad
+        Edge of the field of view to both sides of boresight, None for all that the array can tell apart. Beyond the
+        beam of its antennas a sensor sees strong echoes yet, with hardly an azimuth.
     image_rejection_db
         A cell this far below its mirror cell is an image of the receiver. Real AWR1642 images are 43 dB down.
     sidelobe_margin_db
@@ -78,6 +81,7 @@ class ChainConfig:
     clutter_memory_s: float = 5.0
     min_range_m: float = 0.3
     max_range_m: float | None = None
+    max_azimuth_rad: float | None = None
     image_rejection_db: float = 35.0
     sidelobe_margin_db: float = 6.0
     min_beam_share: float = 0.5
@@ -112,6 +116,10 @@ class ChainConfig:
                 raise ConfigError(f"{name} is {value}, it must not be negative", _HINT)
         if self.max_range_m is not None and not self.max_range_m > self.min_range_m:
             raise ConfigError(f"no range lies between {self.min_range_m} m and {self.max_range_m} m", _HINT)
+        if self.max_azimuth_rad is not None and not 0.0 < self.max_azimuth_rad <= math.pi / 2.0:
+            raise ConfigError(
+                f"max_azimuth_rad is {self.max_azimuth_rad}", "give an angle above 0 and at most pi / 2, or None"
+            )
         for name in ("max_detections", "coherent_frames"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, it must be at least 1", _HINT)

@@ -1,0 +1,23 @@
+"""What a recording says of the device that it comes from."""
+
+from isactrack.drivers.device import Device
+from isactrack.geometry import Pose
+from isactrack.recordings import RecordingHeader
+
+
+def describe_device(device: Device, *, note: str = "", stream: str = "", pose: Pose | None = None) -> RecordingHeader:
+    """Return the header of a recording of a configured device; `pose` where it stands, None for what itself says."""
+    info = device.info
+    return RecordingHeader(
+        sensor=device.sensor,
+        source=info.source,
+        origin=info.origin,
+        device_url=info.url,
+        device_model=info.model,
+        serial_number=info.serial_number,
+        firmware=info.firmware,
+        profile_text=device.profile_text,
+        pose=pose or device.pose,
+        note=note,
+        stream=stream,
+    )
