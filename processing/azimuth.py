@@ -1,5 +1,7 @@
 """Azimuth of detections from the phases across the virtual array."""
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,25 +73,39 @@ def bartlett_azimuth(snapshots: NDArray[np.complexfloating], sensor: FmcwSensor)
     sensor
         The sensor. With a single element the azimuth is 0.
     """
-    position = sensor.virtual_positions
-    limit = np.sin(sensor.azimuth_max_rad)
-    n_grid = 2 * int(np.ceil(_GRID_PER_BEAM * limit / sensor.azimuth_resolution_rad)) + 1
-    # Centres of equal cells: the two ends of the field of view are one direction, which must not be on the grid twice.
-    grid = limit * ((2 * np.arange(n_grid) + 1) / n_grid - 1.0)
-    turn = -2j * np.pi * position
-    beam = snapshots @ np.exp(turn[:, None] * grid)
-    best = np.argmax(np.abs(beam), axis=1)
-    sine = grid[best]
-    step_max = 2.0 * limit / n_grid
-    lower, upper = np.maximum(sine - step_max, -limit), np.minimum(sine + step_max, limit)
-    for _ in range(_NEWTON_STEPS if limit > 0.0 else 0):
-        b0, b1, b2 = _beam_derivatives(snapshots, turn, sine)
+    scan = _scan(sensor)
+    best = np.argmax(np.abs(snapshots @ scan.steering), axis=1)
+    sine = scan.grid[best]
+    lower, upper = np.maximum(sine - scan.step, -scan.limit), np.minimum(sine + scan.step, scan.limit)
+    for _ in range(_NEWTON_STEPS if scan.limit > 0.0 else 0):
+        b0, b1, b2 = _beam_derivatives(snapshots, scan.turn, sine)
         slope = np.real(np.conj(b0) * b1)
         curvature = np.abs(b1) ** 2 + np.real(np.conj(b0) * b2)
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature < 0.0)
         sine = np.clip(sine - step, lower, upper)
-    power = np.abs(_beam_derivatives(snapshots, turn, sine)[0]) ** 2 / position.size
+    power = np.abs(_beam_derivatives(snapshots, scan.turn, sine)[0]) ** 2 / scan.turn.shape[1]
     return Bearing(np.arcsin(sine), np.asarray(power, dtype=np.float64))
+
+
+class _Scan(NamedTuple):
+    """Grid (g,) in sin(azimuth) within `limit`, cells of 2 `step`; beams (L, g) on it; `turn` to the powers 0 to 2."""
+
+    limit: float
+    step: float
+    grid: FloatArray
+    steering: NDArray[np.complex128]
+    turn: NDArray[np.complex128]
+
+
+@lru_cache(maxsize=16)
+def _scan(sensor: FmcwSensor) -> _Scan:
+    limit = math.sin(sensor.azimuth_max_rad)
+    n_grid = 2 * math.ceil(_GRID_PER_BEAM * limit / sensor.azimuth_resolution_rad) + 1
+    # Centres of equal cells: the two ends of the field of view are one direction, which must not be on the grid twice.
+    grid = limit * ((2 * np.arange(n_grid) + 1) / n_grid - 1.0)
+    turn = -2j * np.pi * sensor.virtual_positions
+    powers = np.stack([np.ones_like(turn), turn, turn**2])
+    return _Scan(limit, 2.0 * limit / n_grid, grid, np.exp(turn[:, None] * grid), powers)
 
 
 def beam_to_residual(beam_power: FloatArray, total_power: FloatArray, elements: int) -> FloatArray:
@@ -103,8 +119,8 @@ def beam_to_residual(beam_power: FloatArray, total_power: FloatArray, elements: 
 
 
 def _beam_derivatives(
-    snapshots: NDArray[np.complexfloating], turn: NDArray[np.complexfloating], sine: FloatArray
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.complex128]]:
-    """Return ``a^H s`` (n,) and its first two derivatives with respect to sin(azimuth)."""
-    terms = snapshots * np.exp(sine[:, None] * turn)
-    return terms.sum(axis=1), (terms * turn).sum(axis=1), (terms * turn**2).sum(axis=1)
+    snapshots: NDArray[np.complexfloating], turn: NDArray[np.complex128], sine: FloatArray
+) -> NDArray[np.complex128]:
+    """Return ``a^H s`` and its first two derivatives with respect to sin(azimuth), (3, n)."""
+    terms = snapshots * np.exp(sine[:, None] * turn[1])
+    return np.asarray(turn @ terms.T)

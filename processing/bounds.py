@@ -13,6 +13,8 @@ Every bound takes the linear SNR of one antenna after coherent integration, ``N 
 The bounds hold for rectangular windows; for others see `isactrack.processing.accuracy`.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -89,9 +91,7 @@ def polar_crb(sensor: FmcwSensor, snr: ArrayLike, azimuth_rad: ArrayLike) -> Flo
         Azimuths (n,).
     """
     snr, azimuth = np.broadcast_arrays(np.atleast_1d(snr), np.atleast_1d(azimuth_rad))
-    bound = frequency_crb(
-        sensor.samples_per_chirp, sensor.loops_per_frame, 2.0 * sensor.virtual_positions, snr, element_delays(sensor)
-    )
+    bound = _unit_crb(sensor) / snr[:, None, None]
     limit = AZIMUTH_STD_LIMIT_RAD
     cosine = np.maximum(np.abs(np.cos(azimuth)), _TINY)
     # Scaling row and column keeps the matrix positive: the correlation stays, the deviation is held.
@@ -105,6 +105,13 @@ def polar_crb(sensor: FmcwSensor, snr: ArrayLike, azimuth_rad: ArrayLike) -> Flo
     scale[:, 2] = held / np.sqrt(bound[:, 2, 2])
     # An infinite variance beside covariances that are 0 must not become NaN: no product here is 0 times infinity.
     return np.asarray(bound * (scale[:, :, None] * scale[:, None, :]))
+
+
+@lru_cache(maxsize=16)
+def _unit_crb(sensor: FmcwSensor) -> FloatArray:
+    """Return the bound (3, 3) of the angular frequencies at an SNR of 1."""
+    n, m, elements = sensor.samples_per_chirp, sensor.loops_per_frame, 2.0 * sensor.virtual_positions
+    return np.asarray(frequency_crb(n, m, elements, 1.0, element_delays(sensor))[0])
 
 
 def position_crb(sensor: FmcwSensor, snr: ArrayLike, range_m: ArrayLike, azimuth_rad: ArrayLike) -> FloatArray:

@@ -1,6 +1,7 @@
 """Detections from lines that are fitted to the samples one after the other, in the place of windows and maps."""
 
 import math
+from functools import partial
 
 import numpy as np
 import scipy.fft
@@ -15,9 +16,9 @@ from isactrack.processing.mnomp import mnomp_cfar
 from isactrack.processing.peaks import Peaks, WindowResponse, ghost_mask
 from isactrack.processing.spectra import (
     RangeDopplerMap,
+    antenna_power,
     doppler_spectrum,
     make_window,
-    range_doppler_map,
     range_spectrum,
 )
 from isactrack.units import db_to_power
@@ -58,8 +59,8 @@ class MnompDetector:
         # The profiles are scaled for unit noise in a cell of the range spectrum, which is sqrt(N) of a sample's.
         scale = np.float32(math.sqrt(self._sensor.samples_per_chirp))
         data = np.asarray(scipy.fft.ifft(profiles, axis=3, workers=1) * scale, dtype=np.complex64)
-        spectrum = doppler_spectrum(range_spectrum(data, self._shown[1]), self._shown[0])
-        return data, range_doppler_map(spectrum, self._sensor)
+        power = partial(_windowed_power, data, *self._shown)
+        return data, RangeDopplerMap(power, self._sensor.velocity_axis_mps, self._sensor.range_axis_m)
 
     def detect(
         self, data: ComplexArray, _map: RangeDopplerMap, ghost_power: FloatArray | None, time_s: float
@@ -92,6 +93,10 @@ class MnompDetector:
             looks = sensor.virtual_positions.size
             keep &= ~ghost_mask(peaks, ghost_power, self._rectangular[0], self._response, looks)
         return lines.take(np.flatnonzero(keep)[: config.max_detections])
+
+
+def _windowed_power(data: ComplexArray, slow_time: FloatArray, fast_time: FloatArray) -> NDArray[np.float32]:
+    return antenna_power(doppler_spectrum(range_spectrum(data, fast_time), slow_time))
 
 
 def _peaks_of(lines: SpectralLines, sensor: FmcwSensor) -> Peaks:

@@ -9,7 +9,7 @@ antenna, whatever the window and its length, and a tone of amplitude A reaches `
 noise can therefore be compared between windows and between profiles.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
@@ -24,21 +24,37 @@ ComplexArray = NDArray[np.complex64]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class RangeDopplerMap:
     """Power over range and radial velocity.
 
-    Attributes
+    Parameters
     ----------
     power
-        Power (doppler, range) float32, summed over the virtual antennas, linear, arbitrary but fixed scale.
+        The power, or a function that computes it when it is first asked for: a detector that needs no map leaves it to
+        whoever looks.
     velocity_axis_mps, range_axis_m
         Centres of the bins, (doppler,) ascending and (range,).
     """
 
-    power: NDArray[np.float32]
-    velocity_axis_mps: NDArray[np.float64]
-    range_axis_m: NDArray[np.float64]
+    __slots__ = ("_power", "range_axis_m", "velocity_axis_mps")
+
+    def __init__(
+        self,
+        power: NDArray[np.float32] | Callable[[], NDArray[np.float32]],
+        velocity_axis_mps: FloatArray,
+        range_axis_m: FloatArray,
+    ) -> None:
+        self._power = power
+        self.velocity_axis_mps = velocity_axis_mps
+        self.range_axis_m = range_axis_m
+
+    @property
+    def power(self) -> NDArray[np.float32]:
+        """Power (doppler, range) float32, summed over the virtual antennas, linear, arbitrary but fixed scale."""
+        power = self._power
+        if callable(power):
+            self._power = power = power()
+        return power
 
     def level_db(self) -> NDArray[np.float64]:
         """Return the level (doppler, range) in dB over the median of the map, which is close to the noise."""

@@ -68,19 +68,18 @@ TRACKED_SHARE: Final = 0.8
 REAL_TIME_SHARE: Final = 0.05
 
 
-def trial(scene: str, seed: int, parameters: Parameters) -> Result:
+def trial(seed: int, parameters: Parameters) -> Result:
     """Record a scene through the wire, and track it by each method.
 
     Parameters
     ----------
-    scene
-        Name of the scene.
     seed
         Seed of bodies, furniture and noise.
     parameters
-        ``frames`` to record, and ``match_distance_m`` between the centre of a body and a track that is at it.
+        Name of the ``scene``, ``frames`` to record, and ``match_distance_m`` between the centre of a body and a track
+        that is at it.
     """
-    seed %= 2**31
+    scene, seed = str(parameters["scene"]), seed % 2**31
     frames, match_distance_m = int(parameters["frames"]), float(parameters["match_distance_m"])
     with tempfile.TemporaryDirectory(prefix="isactrack-") as folder:
         path = Path(folder) / "run.h5"
@@ -316,10 +315,10 @@ def _experiment(
             "MNOMP-SPA-KF takes 5.008 s, 7.689 s and 7.379 s for 6.4 s, 10 s and 10 s of data.",
         ),
         default_trials=10,
-        trial=partial(trial, f"experiment{number}"),
+        trial=trial,
         summarise=partial(summarise, targets=targets),
         draw=draw,
-        parameters=parameters,
+        parameters={"scene": f"experiment{number}", **parameters},
     )
 
 
