@@ -113,7 +113,11 @@ class MnompConfig:
 
 
 def mnomp_cfar(
-    data: NDArray[np.complexfloating], config: MnompConfig | None = None, *, engine: Engine = "auto"
+    data: NDArray[np.complexfloating],
+    config: MnompConfig | None = None,
+    *,
+    engine: Engine = "auto",
+    spectrum: NDArray[np.complexfloating] | None = None,
 ) -> SpectralLines:
     """Find the lines of a frame, their frequencies and their gains at each antenna.
 
@@ -127,6 +131,9 @@ def mnomp_cfar(
     engine
         ``"numba"`` for compiled kernels, which the extra ``fast`` installs, ``"numpy"`` for plain ones, ``"auto"`` for
         the first if it is there. Both give the same lines up to rounding.
+    spectrum
+        The FFT of `data` along loops and samples, not shifted, in the same type, if it is known already; it is
+        overwritten.
 
     Returns
     -------
@@ -151,7 +158,13 @@ def mnomp_cfar(
         raise ConfigError(f"a frame of shape {samples.shape}", "give (loops, antennas, samples), at least 4 x 1 x 4")
     loops, antennas, count = samples.shape
     offsets, multipliers = cfar_tables(config, loops, antennas, count)
-    spectrum = fft.fft2(samples, axes=(0, 2), workers=1)
+    if spectrum is None:
+        spectrum = np.asarray(fft.fft2(samples, axes=(0, 2), workers=1))
+    elif spectrum.shape != samples.shape or spectrum.dtype != samples.dtype or not spectrum.flags.c_contiguous:
+        raise ConfigError(
+            f"a spectrum {spectrum.shape} {spectrum.dtype} does not belong to a frame {samples.shape} {samples.dtype}",
+            "give the contiguous two-dimensional FFT of the frame, or none",
+        )
     floor = SINGLE_FLOOR if samples.dtype == np.complex64 else DOUBLE_FLOOR
     limits = (config.k_invalid, config.k_max, config.newton_steps, config.cyclic_rounds)
     found = _engine(engine)(samples, spectrum, offsets, multipliers, limits, floor)

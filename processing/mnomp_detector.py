@@ -55,19 +55,22 @@ class MnompDetector:
         return self._rectangular[1]
 
     def map(self, profiles: ComplexArray) -> tuple[ComplexArray, RangeDopplerMap]:
-        """Return the samples behind range profiles (loop, tx, rx, range), and their map with windows, for the eye."""
-        # The profiles are scaled for unit noise in a cell of the range spectrum, which is sqrt(N) of a sample's.
-        scale = np.float32(math.sqrt(self._sensor.samples_per_chirp))
-        data = np.asarray(scipy.fft.ifft(profiles, axis=3, workers=1) * scale, dtype=np.complex64)
-        power = partial(_windowed_power, data, *self._shown)
-        return data, RangeDopplerMap(power, self._sensor.velocity_axis_mps, self._sensor.range_axis_m)
+        """Return range profiles (loop, tx, rx, range) as they are, and their map with windows, for the eye."""
+        power = partial(_windowed_power, profiles, *self._shown)
+        return profiles, RangeDopplerMap(power, self._sensor.velocity_axis_mps, self._sensor.range_axis_m)
 
     def detect(
-        self, data: ComplexArray, _map: RangeDopplerMap, ghost_power: FloatArray | None, time_s: float
+        self, profiles: ComplexArray, _map: RangeDopplerMap, ghost_power: FloatArray | None, time_s: float
     ) -> Detections:
         """Return the detections of an interval, the strongest first; see `FftDetector.detect`."""
-        loops, _, _, samples = data.shape
-        lines = self._targets(mnomp_cfar(data.reshape(loops, -1, samples), self._config.mnomp), ghost_power)
+        shape = (profiles.shape[0], -1, profiles.shape[3])
+        data = _samples(profiles)
+        # Half of the spectrum is there already: the range profiles.
+        spectrum = scipy.fft.fft(
+            profiles * np.float32(math.sqrt(profiles.shape[3])), axis=0, overwrite_x=True, workers=1
+        )
+        found = mnomp_cfar(data.reshape(shape), self._config.mnomp, spectrum=spectrum.reshape(shape))
+        lines = self._targets(found, ghost_power)
         config = self._config
         return line_detections(
             lines,
@@ -95,8 +98,15 @@ class MnompDetector:
         return lines.take(np.flatnonzero(keep)[: config.max_detections])
 
 
-def _windowed_power(data: ComplexArray, slow_time: FloatArray, fast_time: FloatArray) -> NDArray[np.float32]:
-    return antenna_power(doppler_spectrum(range_spectrum(data, fast_time), slow_time))
+def _samples(profiles: ComplexArray) -> ComplexArray:
+    """Return the samples behind range profiles (loop, tx, rx, range), which are scaled for unit noise in a cell."""
+    samples = scipy.fft.ifft(profiles, axis=3, workers=1)
+    samples *= np.float32(math.sqrt(profiles.shape[3]))
+    return np.asarray(samples)
+
+
+def _windowed_power(profiles: ComplexArray, slow_time: FloatArray, fast_time: FloatArray) -> NDArray[np.float32]:
+    return antenna_power(doppler_spectrum(range_spectrum(_samples(profiles), fast_time), slow_time))
 
 
 def _peaks_of(lines: SpectralLines, sensor: FmcwSensor) -> Peaks:

@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 SETTINGS: Final = OspaSettings()
 COUNTED: Final = ("confirmed", "all")
 """Which tracks count: those seen in three of four frames, or each that the paper's rule of birth starts."""
-THREE_D_EVERY: Final = 5
+THREE_D_EVERY: Final = 15
 _THREE_D: Final = METHODS[-1].name
 
 
