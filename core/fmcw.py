@@ -252,11 +252,12 @@ class FmcwSensor:
                 "the recording and the profile do not belong together",
             )
         groups = words.reshape(-1, GROUP_WORDS)
-        cube = np.empty((groups.shape[0], 2), dtype=np.complex64)
-        i, q = _IQ_COLUMNS[self.iq_order]
-        cube.real = groups[:, i]
-        cube.imag = groups[:, q]
-        return cube.reshape(self.cube_shape)
+        parts = np.empty(groups.shape, dtype=np.float32)
+        i, q = (range(GROUP_WORDS)[columns] for columns in _IQ_COLUMNS[self.iq_order])
+        # Column by column: one copy of a plane with two strides takes four times as long.
+        for part, column in enumerate((i[0], q[0], i[1], q[1])):
+            parts[:, part] = groups[:, column]
+        return parts.view(np.complex64).reshape(self.cube_shape)
 
     def encode_words(self, cube: NDArray[np.complexfloating]) -> NDArray[np.int16]:
         """Quantise a cube (loop, tx, rx, sample) to the int16 words of the wire, saturating as an ADC does."""
