@@ -241,7 +241,8 @@ def test_detections_have_one_row_each() -> None:
     assert empty.covariance_m2.shape == (0, 2, 2)
     three = Detections(
         time_s=0.0, position_m=np.arange(6.0).reshape(3, 2), covariance_m2=np.zeros((3, 2, 2)),
-        radial_velocity_mps=np.arange(3.0), radial_velocity_std_mps=np.ones(3), snr_db=np.zeros(3), range_m=np.ones(3), azimuth_rad=np.zeros(3),
+        radial_velocity_mps=np.arange(3.0), radial_velocity_std_mps=np.ones(3), snr_db=np.zeros(3),
+        range_m=np.ones(3), azimuth_rad=np.zeros(3),
     )  # fmt: skip
     picked = three.take(np.array([2, 0]))
     assert picked.position_m.tolist() == [[4.0, 5.0], [0.0, 1.0]]

@@ -63,7 +63,8 @@ def test_tracks_are_written_as_specified(tmp_path: Path) -> None:
 def test_detections_are_written_as_specified(tmp_path: Path) -> None:
     detections = Detections(
         time_s=0.35, position_m=np.array([[1.0, 2.0], [3.0, 4.0]]), covariance_m2=np.zeros((2, 2, 2)),
-        radial_velocity_mps=np.array([-0.5, 0.1]), radial_velocity_std_mps=np.ones(2), snr_db=np.array([20.0, 13.5]), range_m=np.array([2.5, 5.0]),
+        radial_velocity_mps=np.array([-0.5, 0.1]), radial_velocity_std_mps=np.ones(2),
+        snr_db=np.array([20.0, 13.5]), range_m=np.array([2.5, 5.0]),
         azimuth_rad=np.array([0.25, 1 / 3]),
     )  # fmt: skip
     assert write_detections_csv(tmp_path / "d.csv", [detections, Detections.empty(0.4)]) == 2
