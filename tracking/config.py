@@ -87,7 +87,8 @@ class TrackerConfig:
     engine
         ``"numba"`` compiles the kernels, ``"numpy"`` does not. ``"auto"`` takes numba if it is installed, but not for
         ``"gnn"``: half a millisecond less a step is not worth the second that loading them takes. The results are the
-        same. The first tracker that a machine ever makes with numba takes some ten seconds to compile.
+        same. The first tracker that a machine ever makes with numba takes ten seconds to compile, a minute with
+        ``"jpda"``.
     """
 
     acceleration_std_mps2: float = 2.0

@@ -1,18 +1,17 @@
 """From detections to tracks: constant-velocity Kalman filters, association by any method, life cycle."""
 
-import importlib.util
 import math
 from dataclasses import dataclass, fields
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.detections import Detections
-from isactrack.errors import ConfigError, IsacError
+from isactrack.errors import IsacError
 from isactrack.tracking import kalman, step_numpy
-from isactrack.tracking.association import Associator
+from isactrack.tracking.association import Associator, Engine, takes_numba
 from isactrack.tracking.associators import make_associator
 from isactrack.tracking.config import TrackerConfig, paper_config
 from isactrack.tracks import Track, TrackStatus
@@ -295,6 +294,8 @@ class Tracker:
 
 
 def _associator(config: TrackerConfig) -> Associator:
+    if config.association == "jpda":
+        return make_associator("jpda", engine=config.engine)
     if config.association != "spa":
         return make_associator(config.association)
     rounds = _CONVERGED if config.spa_rounds is None else {"rounds": config.spa_rounds}
@@ -303,13 +304,11 @@ def _associator(config: TrackerConfig) -> Associator:
 
 def _kernels(config: TrackerConfig) -> ModuleType:
     """Return the module of the kernels, ready to run."""
-    no_gain = config.association == "gnn" or importlib.util.find_spec("numba") is None
-    if config.engine == "numpy" or (config.engine == "auto" and no_gain):
+    no_gain = config.engine == "auto" and config.association == "gnn"
+    if no_gain or not takes_numba(cast("Engine", config.engine)):  # the config has checked it
         return step_numpy
-    try:
-        from isactrack.tracking import step_numba
-    except ImportError as error:
-        raise ConfigError(f"engine 'numba': {error}", "pip install 'isactrack[fast]', or take 'auto'") from error
+    from isactrack.tracking import step_numba
+
     step_numba.warm_up()
     return step_numba
 
