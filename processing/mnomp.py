@@ -19,7 +19,7 @@ Phases are counted from the centre of the frame: the kernels of eq. 14 are then 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -194,6 +194,15 @@ def _engine(name: str) -> Any:
     from isactrack.processing.mnomp_numba import extract_lines_compiled
 
     return extract_lines_compiled
+
+
+@cache
+def warm_up() -> None:
+    """Compile the kernels for frames of complex64, or load them, so that this does not happen amid the first frames.
+
+    With numba it takes up to a minute the first time on a machine, and a second after that; without, nothing.
+    """
+    mnomp_cfar(np.zeros((16, 1, 16), dtype=np.complex64))
 
 
 @lru_cache(maxsize=16)

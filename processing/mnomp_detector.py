@@ -12,7 +12,7 @@ from isactrack.fmcw import FmcwSensor
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.line_detections import line_detections
 from isactrack.processing.lines import SpectralLines
-from isactrack.processing.mnomp import mnomp_cfar
+from isactrack.processing.mnomp import mnomp_cfar, warm_up
 from isactrack.processing.peaks import Peaks, WindowResponse, ghost_mask
 from isactrack.processing.spectra import (
     RangeDopplerMap,
@@ -32,7 +32,7 @@ class MnompDetector:
 
     The lines are fitted to samples without a window: what a window does to side lobes, taking off each line before the
     next is sought does better, and nothing of the resolution is given away. The map that is shown is windowed as that
-    of `FftDetector`.
+    of `FftDetector`. The kernels are compiled when the first detector is made (`isactrack.processing.mnomp.warm_up`).
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ class MnompDetector:
         self._rectangular = make_window("rectangular", loops), make_window("rectangular", samples)
         self._shown = make_window(config.slow_time_window, loops), make_window(config.range_window, samples)
         self._response = WindowResponse(self._rectangular[0])
+        warm_up()
 
     @property
     def range_window(self) -> FloatArray:

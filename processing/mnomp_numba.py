@@ -33,8 +33,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _compiled(function: _Function) -> _Function:
-    """Compile, with sums that may be reordered and divisions that are not checked, so that both become vectors."""
-    return cast("_Function", njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")(function))
+    """Compile, with sums that may be reordered and divisions that are not checked, so that both become vectors.
+
+    Without the interpreter's lock: the threads that capture and record go on while a frame is searched.
+    """
+    compiled = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+    return cast("_Function", compiled(function))
 
 
 @_compiled

@@ -22,8 +22,11 @@ MAX_FRONTIER = 63
 
 
 def _compiled(function: _Function) -> _Function:
-    """Compile a function at its first call, once per machine; numba has no types of its own."""
-    return cast("_Function", njit(cache=True)(function))
+    """Compile a function at its first call, once per machine; numba has no types of its own.
+
+    Without the interpreter's lock: a joint association may take a while, and other threads capture and record.
+    """
+    return cast("_Function", njit(cache=True, nogil=True)(function))
 
 
 @_compiled

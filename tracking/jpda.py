@@ -302,6 +302,7 @@ class Jpda:
             from isactrack.tracking.association_numba import jpda_core
 
             self._core = jpda_core
+            self(np.ones((1, 1)))  # compiles or loads it now, and not amid the first frames
 
     def __call__(self, ratio: FloatArray) -> Association:
         """Associate likelihood ratios (n, m); see `isactrack.tracking.association`."""

@@ -119,6 +119,7 @@ class Spa:
             from isactrack.tracking.association_numba import spa_core
 
             self._core = spa_core
+            self(np.ones((1, 1)))  # compiles or loads it now, and not amid the first frames
 
     def __call__(self, ratio: FloatArray) -> Association:
         """Associate likelihood ratios (n, m); see `isactrack.tracking.association`."""
