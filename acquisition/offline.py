@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import ArrayLike
 
+from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import ConfigError, RecordingError
@@ -39,7 +40,8 @@ def detect(
     ConfigError
         If the settings do not suit the recorded sensor.
     """
-    chain = FmcwChain(recording.sensor, config or ChainConfig())
+    with explained_if_slow():
+        chain = FmcwChain(recording.sensor, config or ChainConfig())
     for done, frame in enumerate(recording.frames(), start=1):
         output = chain(frame)
         if progress is not None:

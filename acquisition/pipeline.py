@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
@@ -33,8 +34,9 @@ class Pipeline:
         tracker_config: TrackerConfig | None = None,
     ) -> None:
         chain_config = chain_config or ChainConfig()
-        self._chain = FmcwChain(sensor, chain_config)
-        self._tracker = Tracker(tracker_config or TrackerConfig())
+        with explained_if_slow():
+            self._chain = FmcwChain(sensor, chain_config)
+            self._tracker = Tracker(tracker_config or TrackerConfig())
         # The frames that the next coherent interval is made of: (complete, truth) of each.
         self._interval: deque[tuple[bool, Truth | None]] = deque(maxlen=chain_config.coherent_frames)
         self._index = 0
