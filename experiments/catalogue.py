@@ -79,7 +79,7 @@ def load(name: str) -> Experiment:
     """
     entry = CATALOGUE.get(name)
     if entry is None:
-        close = get_close_matches(name, CATALOGUE, n=1, cutoff=0.4)
+        close = get_close_matches(name, CATALOGUE, n=1, cutoff=0.35)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigError(f"there is no experiment {name!r}", f"{hint}`isactrack reproduce` lists all")
     experiment: Experiment = getattr(import_module(entry.module), entry.attribute)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _HARMLESS = "propagateSizeHints"
 _WATCH_MS = 50
-_LATE_S = 60.0
-"""How long a picture that is due waits for the first frame: longer than a dead device takes to be called dead."""
+_LATE_S = 180.0
+"""How long a picture that is due waits for the first frame: longer than a dead device takes to be called dead, and
+than a busy machine takes to compile the kernels of all methods, which it does once."""
 _PATIENCE_S = 10.0
 """How long a closed viewer waits for a device that is still being opened, so that it is not left half configured."""
 
