@@ -1,4 +1,10 @@
-"""From detections to tracks, and the measures that tell how good they are."""
+"""From detections to tracks, and the measures that tell how good they are.
+
+`Tracker` predicts, associates by any method of `associators` (GNN, PDA, JPDA, SPA, or one's own that keeps the contract
+of `association`), updates with positions and, if told so, radial velocities, and gives each track a probability of
+existence. `paper_config` has the settings of mnomp-spa-kf. Metrics: OSPA, labelled OSPA, MOSPA, GOSPA, trajectory
+GOSPA, CLEAR-MOT, RMSE and NEES.
+"""
 
 from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks, score_scans
 from isactrack.tracking.metrics_clear_mot import ClearMot, clear_mot
