@@ -3,7 +3,7 @@
 A detector that moves a line to the maximum of the spectrum between the bins, and then compares the power there with
 its threshold, exceeds it in noise far more often than a detector that looks at bins: it takes the greatest value of a
 continuous field, not of N M independent cells. With eight antennas, 50 training cells and a nominal 0.01 in a map of
-128 x 64 the factor is 18; with one look in three dimensions it is over 60.
+128 x 64 the factor is 17; with one look in three dimensions it is over 60.
 
 The probability that the field exceeds a high level anywhere is its expected Euler characteristic, whose density is
 known in closed form for the sum of the powers of complex Gaussian fields (a chi-squared field; Worsley, Adv. Appl.

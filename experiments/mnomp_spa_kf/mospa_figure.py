@@ -32,7 +32,7 @@ _THREE_D: Final = METHODS[-1].name
 def trial(seed: int, parameters: Parameters) -> Result:
     """Return the OSPA (frames,) of each method in one random run, counting confirmed tracks and counting all.
 
-    3D-NOMP takes a hundred times as long as the others; it runs in every `three_d_every`-th seed.
+    3D-NOMP takes a hundred times as long as the others; it runs where the seed is a multiple of `three_d_every`.
     """
     with_three_d = seed % int(parameters["three_d_every"]) == 0
     methods = [method for method in (*METHODS, *EXTRA) if with_three_d or method.name != _THREE_D]
@@ -81,7 +81,7 @@ def summarise(results: Sequence[Result]) -> Summary:
             "Differences are trial by trial, method minus MNOMP-SPA-KF (3D gate): above 0, MNOMP-SPA-KF is better.",
             "By the paper's rule each free detection starts a track, so that clutter alone keeps about eight false "
             "tracks alive; 'confirmed' counts tracks once they were seen in three of four frames.",
-            f"3D-NOMP ran in every {THREE_D_EVERY}th trial; its difference is over those.",
+            f"3D-NOMP takes a hundred times as long: it ran in one trial of some {THREE_D_EVERY}, and is compared there.",
         ),
         data=data,
     )
