@@ -467,6 +467,9 @@ class Session:
         with self._lock:
             self._latencies_ms.append((time.monotonic_ns() - arrived_ns) * 1e-6)
             subscriptions = list(self._subscriptions)
+        if subscriptions:
+            # Made here, because a map that waits in a viewer's queue to be made holds the samples that it is made of.
+            _ = snapshot.spectrum.power
         for subscription in subscriptions:
             subscription.put(snapshot)
 

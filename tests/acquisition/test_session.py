@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from isactrack.acquisition.session import LOSSLESS_PIPELINE_CAPACITY, RECORDER_CAPACITY, Session
 from isactrack.acquisition.snapshot import Snapshot
@@ -154,6 +155,7 @@ class FakePipeline:
         self.delay_s = delay_s
         self.fail_at = fail_at
         self.counters: list[int] = []
+        self.maps_made_by: list[str] = []
         self.discarded_frames = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -167,9 +169,13 @@ class FakePipeline:
         axis = np.zeros(1)
         return Snapshot(
             index=len(self.counters) - 1, frame_counter=frame.counter, time_s=frame.device_time_s,
-            complete=frame.complete, spectrum=RangeDopplerMap(np.zeros((1, 1), np.float32), axis, axis),
+            complete=frame.complete, spectrum=RangeDopplerMap(self.make_map, axis, axis),
             detections=Detections.empty(frame.device_time_s), tracks=(), truth=truth,
         )  # fmt: skip
+
+    def make_map(self) -> NDArray[np.float32]:
+        self.maps_made_by.append(threading.current_thread().name)
+        return np.zeros((1, 1), np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +210,17 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.002)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_maps_are_made_before_they_wait_for_viewers_and_only_for_them(watched: bool) -> None:
+    pipeline = FakePipeline()
+    with session_of(configured(FakeDevice(5)), pipeline=pipeline, lossless_pipeline=True) as session:
+        subscription = session.subscribe(10) if watched else None
+        session.start()
+        assert session.wait(10.0)
+    assert len(pipeline.counters) == 5
+    assert pipeline.maps_made_by == (["isactrack-pipeline"] * 5 if subscription is not None else [])
 
 
 def test_every_frame_and_its_truth_is_recorded() -> None:
