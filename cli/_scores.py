@@ -20,9 +20,9 @@ def score_keys(source: Source, score: TrackingScore) -> dict[str, object]:
         "missed_share": score.missed_share,
         "false_share": score.false_share,
         "frames": score.frames,
-        "match_distance_m": score.match_distance_m,
-        "ospa_order": score.ospa_order,
-        "ospa_cutoff_m": score.ospa_cutoff_m,
+        "match_distance_m": score.settings.match_distance_m,
+        "ospa_order": score.settings.ospa_order,
+        "ospa_cutoff_m": score.settings.ospa_cutoff_m,
         "mean_labelled_ospa_m": score.mean_labelled_ospa_m,
         "label_penalty_m": score.settings.labelled.label_penalty,
         "label_order": score.settings.label_order,
@@ -64,7 +64,7 @@ def print_score(source: Source, score: TrackingScore) -> None:
         "position error": f"{_metres(score.median_position_error_m)} median, "
         f"{_metres(score.p90_position_error_m)} at 90 %, {_metres(score.rmse_m)} RMS",
         "missed / false": f"{_percent(score.missed_share)} / {_percent(score.false_share)} "
-        f"(matched within {score.match_distance_m:g} m)",
+        f"(matched within {score.settings.match_distance_m:g} m)",
         "CLEAR-MOT": f"MOTA {_number(counts.mota)}, MOTP {_metres(counts.motp_m)}: {counts.matches} matches, "
         f"{counts.misses} misses, {counts.false_positives} false, {counts.switches} switches",
         "mean OSPA": f"{_metres(score.mean_ospa_m)} ({score.settings.ospa})",

@@ -89,20 +89,11 @@ class TrackingScore:
         Distinct targets in them.
     confirmed_tracks
         Distinct identities of confirmed tracks in them.
-    identity_switches
-        Times that a target was matched by another track than the one that matched it last, however long ago. Two
-        tracks that swap their targets count twice. The first match of a target counts nothing.
-    missed_share
-        Points of the truth without a track, over all points of the truth; None without truth.
-    false_share
-        Points of confirmed tracks without a target, over all their points; None without confirmed tracks.
     median_position_error_m, p90_position_error_m
         Quantiles of the distance over all matched pairs; None without any.
     mean_ospa_m, mean_gospa_m
         Averages over the instants of OSPA and GOSPA (alpha 2) between confirmed tracks and truth; None without
         instants, and GOSPA at infinite order.
-    ospa_order, ospa_cutoff_m, match_distance_m
-        Order p and cut-off c of both metrics, and the largest distance of a match.
     mean_labelled_ospa_m
         Average over the instants of labelled OSPA; None without instants.
     mean_gospa_localisation, mean_gospa_missed, mean_gospa_false
@@ -122,16 +113,10 @@ class TrackingScore:
     frames: int
     truth_targets: int
     confirmed_tracks: int
-    identity_switches: int
-    missed_share: float | None
-    false_share: float | None
     median_position_error_m: float | None
     p90_position_error_m: float | None
     mean_ospa_m: float | None
     mean_gospa_m: float | None
-    ospa_order: float
-    ospa_cutoff_m: float
-    match_distance_m: float
     mean_labelled_ospa_m: float | None
     mean_gospa_localisation: float | None
     mean_gospa_missed: float | None
@@ -141,6 +126,24 @@ class TrackingScore:
     rmse_m: float | None
     nees: Nees | None
     settings: ScoreSettings
+
+    @property
+    def identity_switches(self) -> int:
+        """Times that a target was matched by another track than the one that matched it last, however long ago.
+
+        Two tracks that swap their targets count twice. The first match of a target counts nothing.
+        """
+        return self.clear_mot.switches
+
+    @property
+    def missed_share(self) -> float | None:
+        """Points of the truth without a track, over all points of the truth; None without truth."""
+        return _share(self.clear_mot.misses, self.clear_mot.truth_points)
+
+    @property
+    def false_share(self) -> float | None:
+        """Points of confirmed tracks without a target, over all their points; None without confirmed tracks."""
+        return _share(self.clear_mot.false_positives, self.clear_mot.track_points)
 
 
 def evaluate_tracks(
@@ -156,7 +159,7 @@ def evaluate_tracks(
     match_distance_m: float = 1.0,
     ospa_order: float = 2.0,
     ospa_cutoff_m: float = 2.0,
-    label_penalty_m: float = 1.0,
+    label_penalty_m: float | None = None,
     label_order: float = 2.0,
     base: Base = "position",
     switch_penalty_m: float | None = None,
@@ -232,16 +235,10 @@ def score_scans(estimates: Scans, truths: Scans, settings: ScoreSettings | None 
         frames=counts.frames,
         truth_targets=len({int(label) for truth in truths for label in truth.label}),
         confirmed_tracks=len({int(label) for estimate in estimates for label in estimate.label}),
-        identity_switches=counts.switches,
-        missed_share=_share(counts.misses, counts.truth_points),
-        false_share=_share(counts.false_positives, counts.track_points),
         median_position_error_m=float(np.median(errors)) if errors.size else None,
         p90_position_error_m=float(np.quantile(errors, 0.9)) if errors.size else None,
         mean_ospa_m=_mean(ospa_over_time(estimates, truths, settings.ospa)),
         mean_gospa_m=_mean([part.distance for part in parts]),
-        ospa_order=settings.ospa_order,
-        ospa_cutoff_m=settings.ospa_cutoff_m,
-        match_distance_m=settings.match_distance_m,
         mean_labelled_ospa_m=_mean(ospa_over_time(estimates, truths, settings.labelled)),
         mean_gospa_localisation=_mean([part.localisation for part in parts]),
         mean_gospa_missed=_mean([part.missed for part in parts]),

@@ -153,7 +153,7 @@ def test_frames_in_which_nobody_is_there_count_in_the_score(tmp_path: Path) -> N
     with open_recording(path) as recording:
         score = score_tracks(recording, TrackTable.from_tracks([]))
     assert (score.frames, score.missed_share) == (10, 1.0)
-    assert score.mean_ospa_m == pytest.approx(0.4 * score.ospa_cutoff_m)
+    assert score.mean_ospa_m == pytest.approx(0.4 * score.settings.ospa_cutoff_m)
 
 
 @pytest.mark.parametrize("time_s", [0.05, float("nan")], ids=["back", "nan"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from isactrack.errors import ConfigError
-from isactrack.tracking.metrics import TrackingScore, evaluate_tracks, gospa, ospa
+from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks, gospa, ospa
 
 FloatArray = NDArray[np.float64]
 
@@ -149,7 +149,7 @@ def test_perfect_tracks() -> None:
     score = _score([(t, k + 1, x) for t, k, x in truth], truth)
     assert (score.frames, score.truth_targets, score.confirmed_tracks, score.identity_switches) == (10, 2, 2, 0)
     assert score.median_position_error_m == score.mean_ospa_m == score.missed_share == score.false_share == 0.0
-    assert (score.ospa_order, score.ospa_cutoff_m, score.match_distance_m) == (2.0, 2.0, 1.0)
+    assert score.settings == ScoreSettings(match_distance_m=1.0, ospa_order=2.0, ospa_cutoff_m=2.0)
 
 
 @pytest.mark.parametrize(
