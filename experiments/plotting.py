@@ -29,11 +29,8 @@ STYLE: Final = {
 }
 """Settings of matplotlib."""
 
-COLUMN_WIDTH_IN: Final = 3.5
-"""Width of one column of a two-column paper, inches."""
-
 PAGE_WIDTH_IN: Final = 7.16
-"""Width of both columns, inches."""
+"""Width of both columns of a two-column paper, inches."""
 
 
 @contextmanager

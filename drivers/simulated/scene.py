@@ -169,10 +169,6 @@ def _room(rng: np.random.Generator) -> Scatterers:
 
 EXPERIMENT_1_S = 6.4
 """Duration of Experiment I of mnomp-spa-kf, 64 frames."""
-EXPERIMENT_2_S = 10.0
-"""Duration of Experiment II of mnomp-spa-kf, 100 frames."""
-EXPERIMENT_3_S = 10.0
-"""Duration of Experiment III of mnomp-spa-kf, 100 frames."""
 FIELD_OF_VIEW_RAD = math.pi / 3.0
 """Edge of the field of view of Table I of mnomp-spa-kf."""
 _STREET_REPEAT_S = 14.0
