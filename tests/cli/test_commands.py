@@ -419,6 +419,50 @@ def test_options_reach_the_chain(crossing: Path, capsys: Capture) -> None:
     assert kept["strongest_return"]["image_level_db"] < -15.0
 
 
+LINES = ("--detector", "mnomp", "--association", "spa", "--filter", "ekf", "--gate", "3d", "--max-azimuth", "60")
+
+
+def test_track_takes_detector_association_filter_gate_and_field_of_view(
+    crossing: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    table = tmp_path / "tracks.csv"
+    data = answer(capsys, "track", crossing, "-o", table, *LINES)
+    assert (data["frames"], data["intervals"]) == (FRAMES, FRAMES)
+    assert data["confirmed_tracks"] == 2
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == data["rows"] > FRAMES
+    with open_recording(crossing) as recording:
+        truths = [recording.truth(index) for index in range(FRAMES)]
+    last = {row["track_id"]: (float(row["x_m"]), float(row["y_m"])) for row in rows if row["status"] == "confirmed"}
+    truth = truths[-1]
+    assert truth is not None
+    for place in truth.position_m:
+        assert min(np.hypot(*(np.array(one) - place)) for one in last.values()) < 0.8
+    for name, value in (("--gate", "2d"), ("--association", "jpda"), ("--filter", "subkf"), ("--p-overall", "0.1")):
+        assert answer(capsys, "track", crossing, *LINES, name, value)["confirmed_tracks"] >= 1
+    open_field, narrow = (
+        answer(capsys, "process", crossing, *LINES[:2], "--max-azimuth", limit)["detections"] for limit in ("90", "5")
+    )
+    assert 0 < narrow < 0.7 * open_field
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detector", "music"], "'music' is not one of 'fft', 'mnomp'"),
+        (["--association", "mht"], "'mht' is not one of"),
+        (["--filter", "ukf"], "'ukf' is not one of"),
+        (["--gate", "4d"], "'4d' is not one of '2d', '3d'"),
+        (["--max-azimuth", "0"], "--max-azimuth"),
+        (["--max-azimuth", "91"], "--max-azimuth"),
+        (["--p-overall", "0", "--detector", "mnomp"], "p_overall"),
+    ],
+)
+def test_wrong_names_of_methods_are_refused(options: list[str], message: str, crossing: Path, capsys: Capture) -> None:
+    assert run(["track", str(crossing), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_frames_of_no_whole_interval_are_told(tmp_path: Path, capsys: Capture) -> None:
     sensor = replace(parse_profile(default_profile()), loops_per_frame=1, frame_period_s=1e-3)
     header = RecordingHeader(

@@ -152,6 +152,22 @@ def test_every_command_takes_one_stream(two: tuple[Path, dict[str, Any]], capsys
     )
 
 
+def test_a_session_tracks_with_the_methods_of_its_file(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        '[session]\nduration_s = 2.5\ntracks = true\n[[device]]\nurl = "sim://awr1642?scene=walker&seed=1&speed=max"\n'
+        '[chain]\ndetector = "mnomp"\nmax_azimuth_rad = 1.05\n[chain.mnomp]\nk_max = 20\n'
+        '[tracker]\nassociation = "spa"\nfilter = "ekf"\nuse_radial_velocity = true\n',
+        encoding="utf-8",
+    )
+    said = answer(capsys, "session", path, "-o", tmp_path / "run1")
+    (device,) = said["devices"]
+    assert device["recorded_frames"] == 25
+    rows = list(csv.DictReader(Path(device["tracks"]).read_text(encoding="utf-8").splitlines()))
+    assert {row["status"] for row in rows} >= {"tentative", "confirmed"}
+    assert len({row["track_id"] for row in rows if row["status"] == "confirmed"}) == 1
+
+
 def test_validate_and_repair_of_a_folder(capsys: Capture, tmp_path: Path) -> None:
     out = tmp_path / "run1"
     assert (

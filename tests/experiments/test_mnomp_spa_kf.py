@@ -158,7 +158,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.timeout(400)
 def test_a_short_run_of_fig_7_gives_a_distance_a_frame() -> None:
     result = plain(mospa_figure.trial(1, {"three_d_every": 15}))
     assert set(result) == {"confirmed", "all"}
@@ -189,7 +188,6 @@ def test_short_runs_of_all_methods() -> None:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.timeout(400)
 def test_a_short_run_of_fig_8(tmp_path: Path) -> None:
     result = plain(weak_target_figure.trial(5, {}))
     assert len(result["detected"]) == len(result["detections"]) == SHORT
@@ -204,7 +202,6 @@ def test_a_short_run_of_fig_8(tmp_path: Path) -> None:
     assert is_png(tmp_path / "fig8.png")
 
 
-@pytest.mark.timeout(400)
 def test_a_field_experiment_goes_through_the_wire(tmp_path: Path) -> None:
     experiment = field_experiments.EXPERIMENT_1
     result = plain(experiment.trial(3, {**experiment.parameters, "frames": 12}))
