@@ -69,6 +69,8 @@ GATE_2D: Final = "MNOMP-SPA-KF (2D gate)"
 TRACKED_SHARE: Final = 0.8
 """A target is tracked if one and the same track is at it in this share of its frames."""
 REAL_TIME_SHARE: Final = 0.05
+FRAME_S: Final = 0.1
+_CHAINS: Final = (MNOMP_CHAIN, FFT_CHAIN)
 
 
 def trial(seed: int, parameters: Parameters) -> Result:
@@ -105,10 +107,6 @@ def trial(seed: int, parameters: Parameters) -> Result:
         tracks = _run(config, shown["fft" if name.startswith("FFT") else "mnomp"])
         result["methods"][name] = _score(tracks, truths, match_distance_m, distance)
     return result
-
-
-_CHAINS: Final = (MNOMP_CHAIN, FFT_CHAIN)
-FRAME_S: Final = 0.1
 
 
 def record(scene: str, seed: int, frames: int, path: Path) -> None:
@@ -292,11 +290,16 @@ def draw(results: Sequence[Result], path: Path) -> None:
 def _panel(axes: "Axes", result: Result, paths: list[list[list[float]]]) -> None:
     truth = np.asarray(result["truth"])
     detections = np.asarray([point for frame in result["detections"] for point in frame]).reshape(-1, 2)
-    axes.plot(*detections.T, ".", ms=1.2, color="0.8", mec="none", zorder=0)
+    axes.plot(*detections.T, ".", ms=2.4, color="0.7", mec="none", zorder=0.5)
     for target in np.unique(truth[:, 0]):
         way = truth[truth[:, 0] == target, 2:]
         axes.plot(*way.T, "-", lw=3.0, color="0.75", solid_capstyle="round", zorder=1)
-        axes.annotate(f"{target:.0f}", way[0], xytext=(3, 3), textcoords="offset points", fontsize=6.5, zorder=5)
+        # Behind the start, where no track runs.
+        back = way[0] - way[min(10, len(way) - 1)]
+        away = 9.0 * back / max(float(np.linalg.norm(back)), 1e-9)
+        axes.annotate(
+            f"{target:.0f}", way[0], xytext=away, textcoords="offset points", ha="center", va="center", fontsize=6.5
+        )
     for index, points in enumerate(paths):
         way = np.asarray(points)
         axes.plot(*way.T, "-", lw=1.1, color=colour(index), zorder=2)
@@ -305,6 +308,7 @@ def _panel(axes: "Axes", result: Result, paths: list[list[list[float]]]) -> None
     margin = 0.12 * float(np.max(high - low)) + 0.5
     axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(min(0.0, low[1] - margin), high[1] + margin))
     axes.grid(True, lw=0.3, color="0.9")
+    axes.set_axisbelow(True)
 
 
 def _experiment(

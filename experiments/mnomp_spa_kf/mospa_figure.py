@@ -81,7 +81,8 @@ def summarise(results: Sequence[Result]) -> Summary:
             "Differences are trial by trial, method minus MNOMP-SPA-KF (3D gate): above 0, MNOMP-SPA-KF is better.",
             "By the paper's rule each free detection starts a track, so that clutter alone keeps about eight false "
             "tracks alive; 'confirmed' counts tracks once they were seen in three of four frames.",
-            f"3D-NOMP takes a hundred times as long: it ran in one trial of some {THREE_D_EVERY}, and is compared there.",
+            f"3D-NOMP takes a hundred times as long: it ran in one of some {THREE_D_EVERY} trials, and is compared in "
+            "those.",
         ),
         data=data,
     )
@@ -117,10 +118,12 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 if not np.isfinite(curve).any():
                     continue
                 mean = np.nanmean(curve, axis=0)
-                axes.plot(FRAME_S * np.arange(mean.size), mean, label=name, **_line(name))
+                ran = np.count_nonzero(np.isfinite(curve).any(axis=1))
+                label = name if ran == len(curve) else f"{name}, {ran} of {len(curve)} trials"
+                axes.plot(FRAME_S * np.arange(mean.size), mean, label=label, **_line(name))
             axes.set(xlabel="time (s)", ylabel="MOSPA (m)", title=title, xlim=(0.0, FRAME_S * (mean.size - 1)))
-            axes.set_ylim(bottom=0.0)
             axes.grid(True, lw=0.3, color="0.88")
+        panels[0].set_ylim(bottom=0.0)  # with what clutter starts, all curves lie close together far above 0
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=2.2)
 
 

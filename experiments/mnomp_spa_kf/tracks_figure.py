@@ -110,6 +110,7 @@ def _panel(axes: "Axes", truth: Any, paths: list[list[list[float]]]) -> None:
     low, high = truth.reshape(-1, 2).min(axis=0) - 4.0, truth.reshape(-1, 2).max(axis=0) + 4.0
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.grid(True, lw=0.3, color="0.9")
+    axes.set_axisbelow(True)
 
 
 EXPERIMENT: Final = Experiment(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from isactrack.experiments.plotting import COLOURS, colour, drawing
 from isactrack.processing.mnomp import MnompConfig
 from isactrack.tracking.config import TrackerConfig, paper_config
 from isactrack.tracking.metrics_sets import LabelledSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
 
@@ -153,31 +156,39 @@ def draw(results: Sequence[Result], path: Path) -> None:
     first = results[0]
     time_s = FRAME_S * np.arange(FRAMES)
     truth = np.linalg.norm(np.asarray(first["truth"]), axis=2)
-    with drawing(path, height_in=2.9) as figure:
-        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    with drawing(path, height_in=3.1) as figure:
+        panels = figure.subplots(1, 1 + len(TRACKERS), sharex=True, sharey=True)
         for axes in panels:
             for target in range(truth.shape[1]):
                 label = "weak target" if target == WEAK else "strong targets" if target == 0 else "_nolegend_"
                 axes.plot(
-                    time_s, truth[:, target], "-", lw=2.6, color="#f0c090" if target == WEAK else "0.85", label=label
+                    time_s, truth[:, target], "-", lw=2.6, color="#f0c090" if target == WEAK else "0.82", label=label
                 )
             axes.grid(True, lw=0.3, color="0.9")
+            axes.set_axisbelow(True)
             axes.set_xlabel("time (s)")
-        for time, found in zip(time_s, first["detections"], strict=True):
-            if found:
-                ranges = np.linalg.norm(np.asarray(found), axis=1)
-                panels[0].plot(np.full(ranges.size, time), ranges, ".", ms=2.2, color=COLOURS[0])
+        points = [(t, np.hypot(x, y)) for t, found in zip(time_s, first["detections"], strict=True) for x, y in found]
+        panels[0].plot(*np.reshape(points, (-1, 2)).T, ".", ms=2.2, color=COLOURS[0], label="detection")
         missed = ~np.asarray(first["detected"])
-        panels[0].plot(time_s[missed], truth[missed, WEAK], "o", ms=5, mfc="none", mec="red", mew=0.8, label="missed")
-        panels[0].set(title="(a) 2D-MNOMP alone", ylabel="range (m)", ylim=(0.0, float(truth.max()) * 1.35))
-        panels[0].legend(loc="upper left")
-        paths: dict[int, list[tuple[float, float]]] = {}
-        for time, frame in zip(time_s, first["patient"]["tracks"], strict=True):
-            for label, x, y in frame:
-                paths.setdefault(label, []).append((time, float(np.hypot(x, y))))
-        for index, way in enumerate(paths.values()):
-            panels[1].plot(*np.asarray(way).T, "-", lw=1.1, color=colour(index))
-        panels[1].set_title("(b) with tracker, confirmed tracks")
+        panels[0].plot(
+            time_s[missed], truth[missed, WEAK], "o", ms=4, mfc="none", mec="red", mew=0.7, label="weak target missed"
+        )
+        panels[0].set(title="(a) 2D-MNOMP alone", ylabel="range (m)", ylim=(0.0, float(truth.max()) * 1.15))
+        for axes, name in zip(panels[1:], TRACKERS, strict=True):
+            _draw_tracks(axes, first[name]["tracks"])
+        panels[1].set_title("(b) paper's tracker, all tracks")
+        panels[2].set_title(r"(c) $N_\mathrm{ext}$ = 6, confirmed tracks")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+
+
+def _draw_tracks(axes: "Axes", frames: Sequence[Sequence[tuple[int, float, float]]]) -> None:
+    """Draw each track in a colour of its own; one of a single frame is a dot."""
+    paths: dict[int, list[tuple[float, float]]] = {}
+    for index, frame in enumerate(frames):
+        for label, x, y in frame:
+            paths.setdefault(label, []).append((FRAME_S * index, float(np.hypot(x, y))))
+    for index, way in enumerate(paths.values()):
+        axes.plot(*np.asarray(way).T, "-" if len(way) > 1 else ".", lw=1.1, ms=2.2, color=colour(index))
 
 
 EXPERIMENT: Final = Experiment(
