@@ -109,7 +109,7 @@ def _text(interval: Interval) -> str:
 
 def draw(results: Sequence[Result], path: Path) -> None:
     """Save the MOSPA over time, one panel for confirmed tracks and one for all."""
-    with drawing(path, height_in=3.4) as figure:
+    with drawing(path, height_in=3.7) as figure:
         panels = figure.subplots(1, 2)
         for axes, counted, title in zip(
             panels, COUNTED, ("Tracks seen in three of four frames", "All tracks of the paper's rule"), strict=True
@@ -119,12 +119,12 @@ def draw(results: Sequence[Result], path: Path) -> None:
                     continue
                 mean = np.nanmean(curve, axis=0)
                 ran = np.count_nonzero(np.isfinite(curve).any(axis=1))
-                label = name if ran == len(curve) else f"{name}, {ran} of {len(curve)} trials"
+                label = name if ran == len(curve) else f"{name}, {ran} trials"
                 axes.plot(FRAME_S * np.arange(mean.size), mean, label=label, **_line(name))
             axes.set(xlabel="time (s)", ylabel="MOSPA (m)", title=title, xlim=(0.0, FRAME_S * (mean.size - 1)))
             axes.grid(True, lw=0.3, color="0.88")
         panels[0].set_ylim(bottom=0.0)  # with what clutter starts, all curves lie close together far above 0
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=2.2)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
 
 
 def _line(name: str) -> dict[str, object]:
