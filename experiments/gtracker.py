@@ -9,7 +9,6 @@ tracks move by 0.4 s of their velocity from frame to frame. Their positions are 
 the detection chain, and these become tracks as they do in a run.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -145,5 +144,12 @@ def table(tests: list[list[GtrackerFrame]]) -> str:
     return "\n".join(rows)
 
 
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(file: Path) -> None:
+    """Print the table of the tests in FILE."""
+    click.echo(table(read_gtracker(file)))
+
+
 if __name__ == "__main__":
-    click.echo(table(read_gtracker(Path(sys.argv[1]))))
+    main()
