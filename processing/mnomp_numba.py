@@ -37,8 +37,14 @@ def _compiled(function: _Function) -> _Function:
 
     Without the interpreter's lock: the threads that capture and record go on while a frame is searched.
     """
-    compiled = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-    return cast("_Function", compiled(function))
+    options: dict[str, Any] = {
+        "nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy",
+    }  # fmt: skip
+    try:
+        compiled = njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder takes compiled code, neither this one nor the user's: each process compiles anew
+        compiled = njit(**options)(function)
+    return cast("_Function", compiled)
 
 
 @_compiled

@@ -26,7 +26,11 @@ def _compiled(function: _Function) -> _Function:
 
     Without the interpreter's lock: a joint association may take a while, and other threads capture and record.
     """
-    return cast("_Function", njit(cache=True, nogil=True)(function))
+    try:
+        compiled = njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder takes compiled code, neither this one nor the user's: each process compiles anew
+        compiled = njit(nogil=True)(function)
+    return cast("_Function", compiled)
 
 
 @_compiled

@@ -24,7 +24,11 @@ _LOG_2PI = math.log(2.0 * math.pi)
 
 def _compiled(function: _Function) -> _Function:
     """Compile a function at its first call, once per machine; numba has no types of its own."""
-    return cast("_Function", njit(cache=True)(function))
+    try:
+        compiled = njit(cache=True)(function)
+    except RuntimeError:  # no folder takes compiled code, neither this one nor the user's: each process compiles anew
+        compiled = njit(function)
+    return cast("_Function", compiled)
 
 
 def predict(
