@@ -1,6 +1,7 @@
 """Detections from lines that are fitted to the samples one after the other, in the place of windows and maps."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -94,8 +95,11 @@ class MnompDetector:
         keep &= ~_image_mask(peaks, sensor, config.image_rejection_db)
         keep &= lines.snr(sensor.loops_per_frame * sensor.samples_per_chirp) >= 10.0 ** (config.min_snr_db / 10.0)
         if ghost_power is not None:
+            # A line between two range bins has the power of both.
+            below = np.floor(peaks.range_bin).astype(np.intp) % sensor.samples_per_chirp
+            both = ghost_power + np.roll(ghost_power, -1)
             looks = sensor.virtual_positions.size
-            keep &= ~ghost_mask(peaks, ghost_power, self._rectangular[0], self._response, looks)
+            keep &= ~ghost_mask(replace(peaks, range_=below), both, self._rectangular[0], self._response, looks)
         return lines.take(np.flatnonzero(keep)[: config.max_detections])
 
 

@@ -16,7 +16,7 @@ from isactrack.processing import mnomp, mnomp_detector
 from isactrack.processing.chain import ChainConfig, FmcwChain
 from isactrack.processing.line_detections import line_detections
 from isactrack.processing.mnomp import MnompConfig, mnomp_cfar
-from isactrack.processing.spectra import RangeDopplerMap, range_doppler_map, range_doppler_spectrum
+from isactrack.processing.spectra import RangeDopplerMap, range_doppler_map, range_doppler_spectrum, range_spectrum
 
 Cube = NDArray[np.complex64]
 Echo = Callable[..., Cube]
@@ -298,3 +298,21 @@ def test_without_numba_the_chain_finds_the_same(
     assert len(found) == len(expected) == 2
     np.testing.assert_allclose(found.position_m, expected.position_m, atol=1e-4)
     np.testing.assert_allclose(found.covariance_m2, expected.covariance_m2, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3, 0.5])
+def test_a_ghost_between_two_range_bins_is_held_to_the_power_of_both(
+    offset: float, room_sensor: FmcwSensor, echo: Echo
+) -> None:
+    detector = mnomp_detector.MnompDetector(room_sensor, ChainConfig(detector="mnomp", min_range_m=0.0))
+    ghost = echo(room_sensor, (20.0 + offset) * room_sensor.range_resolution_m, 0.0, 0.2, 30.0)
+    noise = 0.01 * np.random.default_rng(3).standard_normal((*ghost.shape, 2)).astype(np.float32)
+    profiles = range_spectrum((ghost + noise.view(np.complex64)[..., 0]).astype(np.complex64), detector.range_window)
+    _, shown = detector.map(profiles)
+    # What a clutter map would expect of it: the power in each bin at zero Doppler, the line shared out among them.
+    expected = np.mean(np.abs(profiles.mean(axis=0)) ** 2, axis=(0, 1)).astype(np.float64)
+    assert len(detector.detect(profiles, shown, np.zeros_like(expected), 0.0)) == 1
+    # 2.8 dB less than there is, which is within the margin of 4 dB as long as both bins count.
+    assert len(detector.detect(profiles, shown, 0.52 * expected, 0.0)) == 0
+    # A target 12 dB over what the map may be wrong by stays one.
+    assert len(detector.detect(profiles, shown, expected / 16.0, 0.0)) == 1
