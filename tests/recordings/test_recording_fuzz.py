@@ -50,7 +50,7 @@ def test_what_the_fuzzer_looks_for_is_found(fuzz: ModuleType, tmp_path: Path, mo
         "    print(json.dumps({'end': k, 'outcome': outcome, 's': 0.1 * k, 'cpu_s': 0.0}), flush=True)\n"
     )
     monkeypatch.setattr(fuzz, "__file__", str(worker))
-    monkeypatch.setattr(fuzz, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(fuzz, "DEADLINE_S", 4.0)  # an interpreter has to start within it
     result = fuzz.run(5, 0)
     assert [number for number, _ in result.bad] == [1, 2, 3]
     assert ["crash" in result.bad[0][1], result.bad[1][1], result.bad[2][1]] == [True, "hang", "OSError: x"]
