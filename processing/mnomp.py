@@ -38,6 +38,8 @@ IntArray = NDArray[np.int64]
 Engine = Literal["auto", "numba", "numpy"]
 Found = tuple[FloatArray, FloatArray, ComplexArray, FloatArray, float]
 
+MIN_AXIS = 4
+"""Least loops and samples of a frame: a peak, its two neighbours and something else."""
 BLOCKS = 16
 """Blocks that an axis is summed in; the information lost about a frequency is the inverse of its square."""
 COUPLING = 0.01
@@ -154,8 +156,11 @@ def mnomp_cfar(
     """
     config = config or MnompConfig()
     samples = np.ascontiguousarray(data, dtype=np.complex64 if data.dtype == np.complex64 else np.complex128)
-    if samples.ndim != 3 or min(samples.shape[0], samples.shape[2]) < 4 or samples.shape[1] < 1:
-        raise ConfigError(f"a frame of shape {samples.shape}", "give (loops, antennas, samples), at least 4 x 1 x 4")
+    if samples.ndim != 3 or min(samples.shape[0], samples.shape[2]) < MIN_AXIS or samples.shape[1] < 1:
+        raise ConfigError(
+            f"a frame of shape {samples.shape}",
+            f"give (loops, antennas, samples), at least {MIN_AXIS} x 1 x {MIN_AXIS}",
+        )
     loops, antennas, count = samples.shape
     offsets, multipliers = cfar_tables(config, loops, antennas, count)
     if spectrum is None:

@@ -9,11 +9,12 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from isactrack.detections import Detections
+from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.line_detections import line_detections
 from isactrack.processing.lines import SpectralLines
-from isactrack.processing.mnomp import mnomp_cfar, warm_up
+from isactrack.processing.mnomp import MIN_AXIS, mnomp_cfar, warm_up
 from isactrack.processing.peaks import Peaks, WindowResponse, ghost_mask
 from isactrack.processing.spectra import (
     RangeDopplerMap,
@@ -41,11 +42,21 @@ class MnompDetector:
         The sensor whose frame is the coherent interval.
     config
         Settings.
+
+    Raises
+    ------
+    ConfigError
+        If the coherent interval has too few loops or samples for a line to have a frequency in it.
     """
 
     def __init__(self, sensor: FmcwSensor, config: ChainConfig) -> None:
         self._config, self._sensor = config, sensor
         loops, samples = sensor.loops_per_frame, sensor.samples_per_chirp
+        if min(loops, samples) < MIN_AXIS:
+            raise ConfigError(
+                f"a coherent interval of {loops} loops and {samples} samples is too short for lines",
+                f"it needs {MIN_AXIS} of each: join frames with coherent_frames, or use the detector fft",
+            )
         self._rectangular = make_window("rectangular", loops), make_window("rectangular", samples)
         self._shown = make_window(config.slow_time_window, loops), make_window(config.range_window, samples)
         self._response = WindowResponse(self._rectangular[0])

@@ -250,6 +250,12 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message
     assert error.value.hint
 
 
+def test_too_few_loops_are_refused_when_the_chain_is_made(room_sensor: FmcwSensor) -> None:
+    with pytest.raises(ConfigError, match="1 loops") as error:
+        FmcwChain(replace(room_sensor, loops_per_frame=1), PLAIN)
+    assert "coherent_frames" in error.value.hint
+
+
 # --- spectrum and engine -------------------------------------------------------------------------------------------
 
 
