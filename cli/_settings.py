@@ -120,9 +120,15 @@ def chain_config(options: dict[str, Any]) -> "ChainConfig":
 
     names = ("detector", "coherent_frames", "remove_static", "p_fa", "min_snr_db", "min_range_m", "max_range_m")
     given = _given(options, names)
+    detector, p_overall = given.get("detector", ChainConfig().detector), options.pop("p_overall")
+    for flag, value, its in (("--p-fa", given.get("p_fa"), "fft"), ("--p-overall", p_overall, "mnomp")):
+        if value is not None and detector != its:
+            raise ConfigError(
+                f"{flag} is of the detector {its}, not of {detector}", f"add --detector {its}, or drop it"
+            )
     # One long interval is its own static scene: taking that off would take off everything.
     given.setdefault("remove_static", given.get("coherent_frames", 1) == 1)
-    max_azimuth_deg, p_overall = options.pop("max_azimuth"), options.pop("p_overall")
+    max_azimuth_deg = options.pop("max_azimuth")
     if max_azimuth_deg is not None:
         given["max_azimuth_rad"] = math.radians(max_azimuth_deg)
     if p_overall is not None:

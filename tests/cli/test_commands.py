@@ -456,6 +456,8 @@ def test_track_takes_detector_association_filter_gate_and_field_of_view(
         (["--max-azimuth", "0"], "--max-azimuth"),
         (["--max-azimuth", "91"], "--max-azimuth"),
         (["--p-overall", "0", "--detector", "mnomp"], "p_overall"),
+        (["--p-overall", "0.1"], "--p-overall is of the detector mnomp"),
+        (["--p-fa", "1e-5", "--detector", "mnomp"], "--p-fa is of the detector fft"),
     ],
 )
 def test_wrong_names_of_methods_are_refused(options: list[str], message: str, crossing: Path, capsys: Capture) -> None:
