@@ -219,6 +219,7 @@ def captures(folder: Path) -> None:
             ("2D-FFT-CFAR", fft_cfar),
             ("MNOMP, k_max 30", mnomp_cfar),
             ("MNOMP, k_max 100", lambda x: mnomp_cfar(x, MnompConfig(k_max=100))),
+            ("MNOMP, k_max 200", lambda x: mnomp_cfar(x, MnompConfig(k_max=200))),
         ):
             detect(frame)
             begin = time.perf_counter()
