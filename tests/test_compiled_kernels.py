@@ -20,6 +20,7 @@ assert kernels._compiled(lambda value: 0.5 * value)(3.0) == 1.5
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_kernels_work_where_no_folder_takes_them(module: str) -> None:
     """A file system that is read-only, and a user without a home: each process compiles anew then."""

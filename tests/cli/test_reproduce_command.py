@@ -132,7 +132,14 @@ def test_an_unknown_figure_and_a_folder_that_cannot_be_are_told(tmp_path: Path, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a Unix")
-@pytest.mark.parametrize(("workers", "number"), [("0", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        ("0", signal.SIGINT),
+        pytest.param("2", signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param("2", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupt_exits_with_130_and_the_same_command_goes_on(
     tmp_path: Path, capsys: Capture, workers: str, number: signal.Signals
 ) -> None:

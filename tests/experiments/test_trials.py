@@ -105,7 +105,7 @@ def test_a_file_cut_in_its_header_starts_anew(toy: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills like an operator of a Unix")
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_that_was_killed_goes_on_to_the_same_results(toy: Any, tmp_path: Path, workers: int) -> None:
     path = tmp_path / "toy.jsonl"
     script = tmp_path / "run_toy.py"

@@ -161,6 +161,7 @@ def test_engines_end_after_the_same_round() -> None:
 
 
 @needs_numba
+@pytest.mark.slow
 def test_the_core_is_called_from_compiled_code() -> None:
     from numba import njit
 
