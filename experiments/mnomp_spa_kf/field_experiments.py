@@ -69,6 +69,8 @@ GATE_2D: Final = "MNOMP-SPA-KF (2D gate)"
 TRACKED_SHARE: Final = 0.8
 """A target is tracked if one and the same track is at it in this share of its frames."""
 REAL_TIME_SHARE: Final = 0.05
+TIMED_PASSES: Final = 5
+"""Passes over each recording, of which the best counts: the first ones measure what ran before them too."""
 FRAME_S: Final = 0.1
 _CHAINS: Final = (MNOMP_CHAIN, FFT_CHAIN)
 
@@ -93,7 +95,7 @@ def trial(seed: int, parameters: Parameters) -> Result:
             truths = [_truth(recording, index) for index in range(len(recording))]
             shown = {chain.detector: [one.detections for one in detect(recording, chain)] for chain in _CHAINS}
         # The first pass has compiled, and has brought the file into memory: what is measured is the work.
-        processor_s = min(_processor_s(path) for _ in range(2))
+        processor_s = min(_processor_s(path) for _ in range(TIMED_PASSES))
     distance = _outline_distance(scene, seed)
     result: Result = {
         "time_share": processor_s / (frames * FRAME_S),
@@ -219,9 +221,9 @@ def summarise(results: Sequence[Result], targets: Sequence[str]) -> Summary:
     shares = [one["time_share"] for one in results]
     rows.append(
         Row(
-            quantity="processor time from HDF5 to tracks over the duration, least of all trials",
-            paper="0.74 to 0.78", ours=min(shares), interval=(min(shares), max(shares)),
-            verdict=Verdict.of(min(shares) <= REAL_TIME_SHARE),
+            quantity="processor time from HDF5 to tracks over the duration, median of all trials",
+            paper="0.74 to 0.78", ours=float(np.median(shares)),
+            interval=(min(shares), max(shares)), verdict=Verdict.of(float(np.median(shares)) <= REAL_TIME_SHARE),
         )
     )  # fmt: skip
     rows += [_method_row(name, [one["methods"][name] for one in results], len(targets)) for name in METHODS]
@@ -229,7 +231,7 @@ def summarise(results: Sequence[Result], targets: Sequence[str]) -> Summary:
         rows=tuple(rows),
         notes=(
             "Simulated device: bodies of many points, no multipath, no occlusion.",
-            "The interval of the processor time is from least to most.",
+            f"Processor time: the best of {TIMED_PASSES} passes over each recording; the interval is from least to most.",
             f"Tracked is a target that has one track in {100 * TRACKED_SHARE:.0f} % of its frames. Errors are to the "
             "centre of the body, and to its outline.",
         ),
