@@ -231,7 +231,7 @@ def summarise(results: Sequence[Result], targets: Sequence[str]) -> Summary:
         rows=tuple(rows),
         notes=(
             "Simulated device: bodies of many points, no multipath, no occlusion.",
-            f"Processor time: the best of {TIMED_PASSES} passes over each recording; the interval is from least to most.",
+            f"Processor time: best of {TIMED_PASSES} passes over each recording; its interval is from least to most.",
             f"Tracked is a target that has one track in {100 * TRACKED_SHARE:.0f} % of its frames. Errors are to the "
             "centre of the body, and to its outline.",
         ),

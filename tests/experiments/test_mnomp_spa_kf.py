@@ -402,12 +402,14 @@ def field_result(tracked: float, time_share: float, targets: int = 3) -> Result:
 
 def test_field_experiments_agree_and_differ(tmp_path: Path) -> None:
     experiment = field_experiments.EXPERIMENT_2
-    results = [field_result(0.95, 0.03), field_result(0.9, 0.08)]
+    results = [field_result(0.95, 0.03), field_result(0.9, 0.04), field_result(0.9, 0.08)]
     rows = experiment.summarise(results).rows
     assert [one.verdict for one in rows[:4]] == [Verdict.AGREES] * 4
     assert rows[2].quantity.startswith("cyclist")
-    assert rows[3].ours == 0.03
+    assert rows[3].ours == 0.04
     assert rows[3].interval == (0.03, 0.08)
+    lucky = experiment.summarise([field_result(0.95, share) for share in (0.03, 0.06, 0.06)]).rows
+    assert lucky[3].verdict is Verdict.DIFFERS, "one recording that went fast does not make the typical one fast"
     assert len(rows) == 4 + len(field_experiments.METHODS)
     assert str(rows[4].ours).startswith("3.00;")
     experiment.draw(results, tmp_path / "field.png")
