@@ -143,6 +143,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _show_trace(options, error)
         return RecordingError.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line instead of a stack trace
+        if _was_interrupted(error):
+            _say("Interrupted.")
+            return EXIT_INTERRUPTED
         return _unexpected(options, error)
     # Without standalone mode click returns the code of `--help` and the like, and the value of the command.
     return result if isinstance(result, int) else 0
@@ -160,6 +163,18 @@ def _discard_output() -> None:
     """Keep Python from complaining at exit about what it cannot write to stdout."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _was_interrupted(error: BaseException) -> bool:
+    """Tell whether an error was made of a KeyboardInterrupt: compiled modules raise an ImportError from it."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        if isinstance(link, KeyboardInterrupt):
+            return True
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _unexpected(options: Options, error: Exception) -> int:

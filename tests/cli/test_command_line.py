@@ -193,6 +193,20 @@ def test_ctrl_c_exits_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "Interrupted." in capsys.readouterr().err
 
 
+def test_an_interrupt_that_a_compiled_module_turned_into_an_import_error_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main(*_args: object, **_options: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    monkeypatch.setattr("isactrack.cli.main.root.main", main)
+    assert run(["devices"]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
