@@ -24,7 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     try:
-        from isactrack.cli.main import run
+        from isactrack.cli._signals import held_interrupts
+
+        with held_interrupts():
+            from isactrack.cli.main import run
 
         code = run(arguments)
     except KeyboardInterrupt:  # during the imports, or between two lines of `run` that handle it

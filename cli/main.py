@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from isactrack.cli._options import Options, add_common_options
+from isactrack.cli._signals import held_interrupts
 from isactrack.cli.entry import EXIT_INTERRUPTED
 from isactrack.errors import IsacError, RecordingError
 
@@ -60,7 +61,8 @@ class LazyGroup(click.Group):
         """Import and return a command, None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"isactrack.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        with held_interrupts():
+            module = import_module(f"isactrack.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 

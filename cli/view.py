@@ -45,15 +45,18 @@ def command(
     **options: Any,
 ) -> None:
     """Watch a device or a recording; without an argument, the simulated radar."""
-    from isactrack.acquisition.pipeline import Pipeline
-    from isactrack.acquisition.session import Session
-    from isactrack.cli import _capture
-    from isactrack.cli._sources import open_source, read_profile, source_file
-    from isactrack.drivers.replay import ReplayDevice
-    from isactrack.gui.models.feed import SessionFeed
-    from isactrack.gui.models.picture_file import check_picture
-    from isactrack.gui.qt.app import run_viewer
-    from isactrack.source import Source
+    from isactrack.cli._signals import held_interrupts
+
+    with held_interrupts():
+        from isactrack.acquisition.pipeline import Pipeline
+        from isactrack.acquisition.session import Session
+        from isactrack.cli import _capture
+        from isactrack.cli._sources import open_source, read_profile, source_file
+        from isactrack.drivers.replay import ReplayDevice
+        from isactrack.gui.models.feed import SessionFeed
+        from isactrack.gui.models.picture_file import check_picture
+        from isactrack.gui.qt.app import run_viewer
+        from isactrack.source import Source
 
     chain, tracker = chain_config(options), tracker_config(options)
     profile_text = None if profile is None else read_profile(profile)

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from isactrack.cli import entry
 from isactrack.cli import main as cli_main
 from isactrack.cli._options import parse_duration, parse_share, parse_speed
+from isactrack.cli._signals import held_interrupts
 from isactrack.cli.main import COMMANDS, root, run
 from isactrack.processing.chain import ChainConfig
 from isactrack.tracking.tracker import TrackerConfig
@@ -358,3 +359,25 @@ def test_json_knows_numpy_enums_paths_and_what_is_not_finite(capsys: pytest.Capt
         "schema_version": 1, "a": 1.5, "b": [0, 1], "c": None, "d": "replay", "e": str(Path("x") / "y"),
         "f": [1, None, True], "g": {"h": [None, None]},
     }  # fmt: skip
+
+
+# --- signals -------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_waits_for_the_end_of_an_import() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        done.append(True)
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_signals_that_do_not_interrupt_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with held_interrupts():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
