@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     )
     from isactrack.events import Event, EventKind, SidePacket
     from isactrack.fmcw import FmcwSensor, IqOrder
-    from isactrack.frame import Frame
+    from isactrack.frame import BlockFlag, BlockInfo, Frame
     from isactrack.geometry import Pose
+    from isactrack.ofdm import ArrayModel, Capture, OfdmSensor
     from isactrack.source import Source
     from isactrack.tracks import Track, TrackStatus
     from isactrack.truth import Truth
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "ArrayModel",
+    "BlockFlag",
+    "BlockInfo",
+    "Capture",
     "CaptureLossError",
     "ConfigError",
     "Detections",
@@ -45,6 +50,7 @@ __all__ = [
     "Frame",
     "IqOrder",
     "IsacError",
+    "OfdmSensor",
     "Pose",
     "ProtocolError",
     "RecordingError",
@@ -57,12 +63,17 @@ __all__ = [
 
 # Names are imported when they are first used: numpy alone would take longer than the rest of `isactrack --help`.
 _MODULES = {
+    "ArrayModel": "ofdm",
+    "BlockFlag": "frame",
+    "BlockInfo": "frame",
+    "Capture": "ofdm",
     "Detections": "detections",
     "Event": "events",
     "EventKind": "events",
     "FmcwSensor": "fmcw",
     "Frame": "frame",
     "IqOrder": "fmcw",
+    "OfdmSensor": "ofdm",
     "Pose": "geometry",
     "SidePacket": "events",
     "Source": "source",

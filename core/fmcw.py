@@ -120,6 +120,16 @@ class FmcwSensor:
         return self.loops_per_frame, self.n_tx, self.n_rx, self.samples_per_chirp
 
     @property
+    def word_shape(self) -> tuple[int, ...]:
+        """Shape of the words of one frame: loop, tx, rx, sample pair, word."""
+        return *self.cube_shape[:3], self.samples_per_chirp // 2, GROUP_WORDS
+
+    @property
+    def word_axes(self) -> tuple[str, ...]:
+        """Names of the axes of `word_shape`."""
+        return "loop", "tx", "rx", "sample_pair", "word"
+
+    @property
     def frame_words(self) -> int:
         """int16 words in a frame."""
         return 2 * math.prod(self.cube_shape)

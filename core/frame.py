@@ -1,12 +1,73 @@
 """One coherent interval as the device delivered it."""
 
+import math
 from dataclasses import dataclass
+from enum import IntFlag
 
 import numpy as np
 from numpy.typing import NDArray
 
 GROUP_WORDS = 4
 """int16 words under one validity flag: 8 bytes, two complex samples, the grain of the DCA1000's lanes and packets."""
+
+
+class BlockFlag(IntFlag):
+    """What a radio, or the host, knows to be wrong with a block."""
+
+    OVERFLOW = 1
+    """The radio dropped samples before or in it."""
+    LO_UNLOCKED = 2
+    """The local oscillator had no lock: phase and frequency mean nothing."""
+    REFERENCE_UNLOCKED = 4
+    """The reference clock had no lock: times drift."""
+    SATURATED = 8
+    """The converter clipped."""
+    DISCONTINUITY = 16
+    """The sample clock or the blocks' counter jumped before it."""
+    LOST_FRAGMENT = 32
+    """A part of it was lost on the way to the host."""
+    GAIN_CHANGED = 64
+    """The receiver gain is another than in the block before."""
+
+
+NO_FLAGS = BlockFlag(0)
+"""Nothing is wrong."""
+UNUSABLE = BlockFlag.OVERFLOW | BlockFlag.LO_UNLOCKED
+"""Flags of blocks whose channel must not be believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockInfo:
+    """What a radio says of one block, and what it did to it, so that it can be undone.
+
+    Attributes
+    ----------
+    tick
+        Sample clock at the first sample of the reference symbol, samples since the radio was started.
+    flags
+        What is wrong with the block.
+    gain_db
+        Receiver gain that is in the counts.
+    noise_power
+        Power of the noise in a channel estimate or sample, counts squared; NaN if it was not measured.
+    cfo_hz
+        Carrier frequency offset that was taken off; 0 for none.
+    timing_samples
+        By how much the window was moved against the sample clock in all since the start, samples; 0 for never.
+    clipped
+        Samples that the converter clipped.
+    temperature_c
+        Temperature of the front end; NaN if it does not tell.
+    """
+
+    tick: int = 0
+    flags: BlockFlag = NO_FLAGS
+    gain_db: float = 0.0
+    noise_power: float = math.nan
+    cfo_hz: float = 0.0
+    timing_samples: float = 0.0
+    clipped: int = 0
+    temperature_c: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +88,8 @@ class Frame:
     host_monotonic_ns, host_utc_ns
         Arrival of the frame's first byte on the host's monotonic clock and in UTC since 1970-01-01, nanoseconds; UTC is
         0 where nobody noted it.
+    block
+        What a radio says of it; None for a radar, which says nothing.
     """
 
     samples: NDArray[np.int16]
@@ -35,6 +98,7 @@ class Frame:
     device_time_s: float
     host_monotonic_ns: int
     host_utc_ns: int
+    block: BlockInfo | None = None
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.int16 or self.valid.dtype != np.bool_:
@@ -46,6 +110,11 @@ class Frame:
     def complete(self) -> bool:
         """Whether every byte arrived."""
         return bool(self.valid.all())
+
+    @property
+    def usable(self) -> bool:
+        """Whether what arrived may be believed: no flag of `UNUSABLE` is set."""
+        return self.block is None or not self.block.flags & UNUSABLE
 
     @property
     def lost_bytes(self) -> int:

@@ -74,7 +74,7 @@ def test_options_get_the_type_of_their_default() -> None:
         ("sim://awr1642?scene=ballroom", "no scene 'ballroom'", "scenes: crossing"),
         ("sim://awr1642?fault=fire", "no fault 'fire'", "silent-console, silent-card"),
         ("sim://iwr6843", "no simulated device 'iwr6843'", "sim://awr1642"),
-        ("smi://awr1642", "no driver for smi://", "awr1642, file, sim"),
+        ("smi://awr1642", "no driver for smi://", "awr1642, bistatic, file, sim"),
         ("awr1642:///dev/x?data_port=70000", "data_port=70000", "1 to 65535"),
         ("awr1642:///dev/x?config_port=0", "config_port=0", "1 to 65535"),
         ("awr1642:///dev/x?fpga=localhost", "fpga=localhost", "192.168"),

@@ -1,0 +1,1 @@
+"""The figures of indoor-multi-person-isac-26ghz."""

@@ -1,0 +1,1 @@
+../../core/ofdm_waveform.py
