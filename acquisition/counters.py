@@ -4,8 +4,8 @@ import threading
 import time
 from collections import deque
 
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
+from isactrack.sensor import Sensor
 
 RATE_WINDOW_S = 2.0
 """Time over which the frame rate is averaged; longer for devices with slow frames."""
@@ -36,7 +36,7 @@ class Counters:
         Device time of the first frame.
     """
 
-    def __init__(self, sensor: FmcwSensor, first_counter: int | None = 0) -> None:
+    def __init__(self, sensor: Sensor, first_counter: int | None = 0) -> None:
         self.frames = 0
         self.incomplete = 0
         self.missing = 0

@@ -13,6 +13,7 @@ from isactrack.errors import ConfigError, RecordingError
 from isactrack.processing.chain import ChainConfig, ChainOutput, FmcwChain
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.recordings import Recording, TrackTable
+from isactrack.sensor import require_fmcw
 from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks
 from isactrack.tracking.tracker import TrackerConfig
 from isactrack.tracks import TrackStatus
@@ -41,7 +42,7 @@ def detect(
         If the settings do not suit the recorded sensor.
     """
     with explained_if_slow():
-        chain = FmcwChain(recording.sensor, config or ChainConfig())
+        chain = FmcwChain(require_fmcw(recording.sensor), config or ChainConfig())
     for done, frame in enumerate(recording.frames(), start=1):
         output = chain(frame)
         if progress is not None:

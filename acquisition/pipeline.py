@@ -4,9 +4,9 @@ from collections import deque
 
 from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.snapshot import Snapshot
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.processing.chain import ChainConfig, FmcwChain
+from isactrack.sensor import Sensor, require_fmcw
 from isactrack.tracking.tracker import Tracker, TrackerConfig
 from isactrack.truth import Truth
 
@@ -29,13 +29,13 @@ class Pipeline:
 
     def __init__(
         self,
-        sensor: FmcwSensor,
+        sensor: Sensor,
         chain_config: ChainConfig | None = None,
         tracker_config: TrackerConfig | None = None,
     ) -> None:
         chain_config = chain_config or ChainConfig()
         with explained_if_slow():
-            self._chain = FmcwChain(sensor, chain_config)
+            self._chain = FmcwChain(require_fmcw(sensor), chain_config)
             self._tracker = Tracker(tracker_config or TrackerConfig())
         # The frames that the next coherent interval is made of: (complete, truth) of each.
         self._interval: deque[tuple[bool, Truth | None]] = deque(maxlen=chain_config.coherent_frames)

@@ -174,7 +174,9 @@ def check_intervals(recording: "Recording", coherent_frames: int) -> None:
             f"{recording.path} has {len(recording)} frames, less than one coherent interval of {coherent_frames}",
             "give a smaller --coherent-frames",
         )
-    if coherent_frames * recording.sensor.loops_per_frame == 1:
+    from isactrack.sensor import require_fmcw
+
+    if coherent_frames * require_fmcw(recording.sensor).loops_per_frame == 1:
         note("Each frame is one chirp, which shows no velocity: join frames with --coherent-frames.")
 
 

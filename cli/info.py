@@ -91,6 +91,7 @@ def _facts(opened: "Recording") -> dict[str, object]:
 def _print(opened: "Recording") -> None:
     from isactrack.cli._output import human_share, print_facts, print_table
     from isactrack.cli._waveform import waveform_rows
+    from isactrack.sensor import require_fmcw
     from isactrack.units import bytes_text
 
     header, sensor = opened.header, opened.sensor
@@ -116,7 +117,7 @@ def _print(opened: "Recording") -> None:
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
     }
     print_facts({name: value for name, value in facts.items() if value != ""})
-    print_table(["waveform", ">value", "limit", ">value"], waveform_rows(sensor))
+    print_table(["waveform", ">value", "limit", ">value"], waveform_rows(require_fmcw(sensor)))
     if opened.events:
         print_table([">at frame", "UTC", "event", "what happened"], _event_rows(opened))
 

@@ -38,6 +38,7 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
     from isactrack.processing.report import return_report
     from isactrack.recordings import write_detections_csv
     from isactrack.recordings.parquet import SUFFIX, require_parquet, write_detections_parquet
+    from isactrack.sensor import require_fmcw
 
     config = chain_config(options)
     if output is not None:
@@ -64,7 +65,7 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
             "detections": sum(len(found) for found in detections),
             "output": None if output is None else str(output),
         }
-        sensor = opened.sensor.coherent(config.coherent_frames)
+        sensor = require_fmcw(opened.sensor).coherent(config.coherent_frames)
     if output is not None:
         if output.suffix.lower() == SUFFIX:
             write_detections_parquet(output, detections, {**facts, "chain": asdict(config), "sensor": asdict(sensor)})

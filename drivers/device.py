@@ -15,9 +15,9 @@ from typing import Self
 
 from isactrack.errors import DeviceStateError
 from isactrack.events import Event, SidePacket
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.geometry import Pose
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.truth import Truth
 
@@ -96,7 +96,7 @@ class Device(ABC):
 
     def __init__(self, *, pose: Pose | None = None) -> None:
         self._state = DeviceState.OPEN
-        self._sensor: FmcwSensor | None = None
+        self._sensor: Sensor | None = None
         self._pose = pose or Pose()
 
     @property
@@ -110,7 +110,7 @@ class Device(ABC):
         """What the device says of itself."""
 
     @property
-    def sensor(self) -> FmcwSensor:
+    def sensor(self) -> Sensor:
         """The sensor as it really runs.
 
         Raises
@@ -154,7 +154,7 @@ class Device(ABC):
         """Return where the targets really are in `frame`; None for anything but a simulation or its replay."""
         return None
 
-    def configure(self, profile: str | None = None) -> FmcwSensor:
+    def configure(self, profile: str | None = None) -> Sensor:
         """Send a profile and return the sensor as the device really runs it.
 
         After an error the device is as before its first configuration: what it would run is not known.
@@ -230,7 +230,7 @@ class Device(ABC):
         self.close()
 
     @abstractmethod
-    def _configure(self, profile: str | None) -> FmcwSensor:
+    def _configure(self, profile: str | None) -> Sensor:
         """Send the profile; the device is open or configured."""
 
     @abstractmethod

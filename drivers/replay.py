@@ -11,10 +11,10 @@ import numpy as np
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError, DeviceTimeoutError, IsacError, RecordingError
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.recordings.folder import open_recording
 from isactrack.recordings.reader import Recording
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.truth import Truth
 
@@ -104,7 +104,7 @@ class ReplayDevice(Device):
         row = self._row_of_counter.get(frame.counter)
         return None if row is None else self._recording.truth(row)
 
-    def _configure(self, profile: str | None) -> FmcwSensor:
+    def _configure(self, profile: str | None) -> Sensor:
         if profile is not None:
             raise ConfigError(
                 "a recording runs the profile that it was made with and takes no other",

@@ -16,6 +16,7 @@ from isactrack.errors import ConfigError
 from isactrack.experiments.plotting import COLOURS, PAGE_WIDTH_IN, drawing, require_matplotlib
 from isactrack.fmcw import FmcwSensor
 from isactrack.recordings import Recording, TrackTable
+from isactrack.sensor import require_fmcw
 from isactrack.tracking.metrics import TrackingScore
 from isactrack.tracks import TrackStatus
 
@@ -57,12 +58,12 @@ def save_figure(path: Path, recording: Recording, table: TrackTable, score: Trac
         confirmed = _confirmed(table)
         _draw_plan(figure.add_subplot(grid[:, 0]), snapshots, confirmed)
         _draw_error(figure.add_subplot(grid[0, 1]), snapshots, confirmed, score)
-        _draw_map(figure, figure.add_subplot(grid[1, 1]), _closest_approach(snapshots), recording.sensor)
+        _draw_map(figure, figure.add_subplot(grid[1, 1]), _closest_approach(snapshots), require_fmcw(recording.sensor))
         figure.suptitle(_title(recording), fontsize=9.0, x=0.01, ha="left")
 
 
 def _title(recording: Recording) -> str:
-    sensor = recording.sensor
+    sensor = require_fmcw(recording.sensor)
     return (
         f"{sensor.model}, {recording.origin}: {len(recording)} frames at {1.0 / sensor.frame_period_s:g} Hz, "
         f"range bin {sensor.range_resolution_m:.2f} m, Doppler bin {sensor.velocity_resolution_mps:.2f} m/s, "

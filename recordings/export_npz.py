@@ -10,6 +10,7 @@ import numpy as np
 
 from isactrack.recordings.export import ExportReport, FrameRange
 from isactrack.recordings.replacing import replacing
+from isactrack.sensor import require_fmcw
 
 COLUMNS = ("counters", "device_time_s", "host_monotonic_ns", "host_utc_ns", "frame_lost_bytes")
 """One value a frame, named as in `Recording`."""
@@ -55,7 +56,7 @@ def _masks(frames: FrameRange) -> Iterable[np.ndarray[Any, np.dtype[np.bool_]]]:
 
 def _facts(frames: FrameRange) -> dict[str, np.ndarray[Any, Any]]:
     recording = frames.recording
-    sensor, header = recording.sensor, recording.header
+    sensor, header = require_fmcw(recording.sensor), recording.header
     facts: dict[str, Any] = {name: getattr(recording, name)[frames.rows] for name in COLUMNS}
     facts["range_axis_m"], facts["velocity_axis_mps"] = sensor.range_axis_m, sensor.velocity_axis_mps
     for field in fields(sensor):

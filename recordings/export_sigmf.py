@@ -20,6 +20,7 @@ from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.recordings.export import ExportReport, FrameRange, runs
 from isactrack.recordings.replacing import replacing
+from isactrack.sensor import require_fmcw
 from isactrack.units import NS_PER_S
 
 SIGMF_VERSION = "1.2.0"
@@ -37,7 +38,7 @@ def export_sigmf(frames: FrameRange, data_path: Path, meta_path: Path) -> Export
     data_path, meta_path
         The file of samples, ci16_le (frame, loop, tx, sample, rx), and that of metadata.
     """
-    sensor = frames.recording.sensor
+    sensor = require_fmcw(frames.recording.sensor)
     digest, written = hashlib.sha512(), 0
     lost: list[dict[str, object]] = []
     with replacing(meta_path) as meta:
@@ -105,7 +106,7 @@ def _start(item: dict[str, object]) -> int:
 
 def _global(frames: FrameRange, sha512: str) -> dict[str, object]:
     recording = frames.recording
-    sensor, header = recording.sensor, recording.header
+    sensor, header = require_fmcw(recording.sensor), recording.header
     waveform: dict[str, Any] = asdict(sensor)
     waveform["iq_order"] = sensor.iq_order.name
     hardware = " ".join(filter(None, (header.device_model, header.serial_number, header.firmware)))
@@ -135,7 +136,7 @@ def _global(frames: FrameRange, sha512: str) -> dict[str, object]:
 
 
 def _captures(frames: FrameRange) -> Iterator[dict[str, object]]:
-    recording, size = frames.recording, samples_per_frame(frames.recording.sensor)
+    recording, size = frames.recording, samples_per_frame(require_fmcw(frames.recording.sensor))
     first = int(frames.counters[0])
     for row, index in enumerate(range(frames.start, frames.stop)):
         counter, utc_ns = int(recording.counters[index]), int(recording.host_utc_ns[index])
@@ -143,7 +144,7 @@ def _captures(frames: FrameRange) -> Iterator[dict[str, object]]:
             "core:sample_start": row * size,
             # Counts on over frames that are missing here.
             "core:global_index": max(counter - first, 0) * size,
-            "core:frequency": recording.sensor.centre_frequency_hz,
+            "core:frequency": require_fmcw(recording.sensor).centre_frequency_hz,
             "isactrack:counter": counter,
             "isactrack:device_time_s": float(recording.device_time_s[index]),
             "isactrack:host_monotonic_ns": int(recording.host_monotonic_ns[index]),
@@ -155,7 +156,7 @@ def _captures(frames: FrameRange) -> Iterator[dict[str, object]]:
 
 def _event_annotations(frames: FrameRange) -> Iterator[dict[str, object]]:
     """Yield what happened beside the frames, each at the frame that was next."""
-    recording, size = frames.recording, samples_per_frame(frames.recording.sensor)
+    recording, size = frames.recording, samples_per_frame(require_fmcw(frames.recording.sensor))
     for row, event in zip(recording.event_frame_rows, recording.events, strict=True):
         if frames.start <= row < frames.stop or (row == frames.stop == len(recording)):
             yield {

@@ -18,6 +18,7 @@ from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor, IqOrder
 from isactrack.geometry import Pose
 from isactrack.recordings import schema
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 
 
@@ -48,7 +49,7 @@ class RecordingHeader:
         If the origin is a replay.
     """
 
-    sensor: FmcwSensor
+    sensor: Sensor
     source: Source
     origin: Source
     device_url: str
@@ -145,7 +146,7 @@ def _decode(value: object) -> str:
     raise TypeError(f"expected a text, found {type(value).__name__}")
 
 
-def _store_fields(attrs: h5py.AttributeManager, record: FmcwSensor | Pose, units: Mapping[str, str]) -> None:
+def _store_fields(attrs: h5py.AttributeManager, record: Sensor | Pose, units: Mapping[str, str]) -> None:
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if isinstance(value, str):

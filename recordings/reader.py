@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from isactrack.errors import IsacError, RecordingError
 from isactrack.events import Event, EventKind, SidePacket
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import GROUP_WORDS, Frame
 from isactrack.geometry import Pose
 from isactrack.recordings import filters, schema
 from isactrack.recordings.header import RecordingHeader, get_text, load_header
 from isactrack.recordings.superblock import AsClosed, read_state
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.truth import Truth
 
@@ -110,7 +110,7 @@ class Recording:
         return self._path
 
     @property
-    def sensor(self) -> FmcwSensor:
+    def sensor(self) -> Sensor:
         """The sensor as it really ran."""
         return self.header.sensor
 
@@ -453,7 +453,7 @@ class Recording:
 
     def _open_tables(self, file: h5py.File) -> None:
         frames = file[schema.FRAMES]
-        shape, width = schema.sample_shape(self.sensor), schema.mask_bytes(self.sensor)
+        shape, width = self.sensor.word_shape, schema.mask_bytes(self.sensor)
         self._samples = self._dataset(frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape)
         self._mask = self._dataset(frames, schema.VALID, schema.MASK_TYPE, (width,))
         self._filters = filters.describe(self._samples)

@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import GROUP_WORDS
+from isactrack.sensor import Sensor
 
 FORMAT = "isactrack"
 SCHEMA_VERSION = 2
@@ -53,7 +53,6 @@ BLOCK_BYTES = 2**16
 """Bytes by which `/side/bytes` grows."""
 TEXT_BYTES, EVENT_KIND_BYTES, SIDE_KIND_BYTES = 200, 16, 32
 
-SAMPLE_AXES = ("frame", "loop", "tx", "rx", "sample_pair", "word")
 MASK_AXES = ("frame", "byte")
 
 SESSION_TYPE = np.dtype(
@@ -205,13 +204,7 @@ DERIVED_UNITS = {
 POSE_UNITS = {"x_m": "m", "y_m": "m", "z_m": "m", "yaw_rad": "rad"}
 
 
-def sample_shape(sensor: FmcwSensor) -> tuple[int, int, int, int, int]:
-    """Return the shape of one frame of `/frames/samples`: loop, tx, rx, sample pair, word."""
-    loop, tx, rx, sample = sensor.cube_shape
-    return loop, tx, rx, sample // 2, GROUP_WORDS
-
-
-def mask_bytes(sensor: FmcwSensor) -> int:
+def mask_bytes(sensor: Sensor) -> int:
     """Return the bytes of one row of `/frames/valid`."""
     return -(-sensor.frame_words // (8 * GROUP_WORDS))
 

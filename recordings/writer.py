@@ -237,10 +237,12 @@ class RecordingWriter:
 
     def _create_layout(self, header: RecordingHeader) -> None:
         store_header(self._file, header)
-        shape, width = schema.sample_shape(header.sensor), schema.mask_bytes(header.sensor)
+        shape, width = header.sensor.word_shape, schema.mask_bytes(header.sensor)
         frames = self._file.create_group(schema.FRAMES)
         options = filters.storage_options(self._compression)
-        self._samples = _PerFrame(frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape, schema.SAMPLE_AXES, options)
+        self._samples = _PerFrame(
+            frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape, ("frame", *header.sensor.word_axes), options
+        )
         self._mask = _PerFrame(frames, schema.VALID, schema.MASK_TYPE, (width,), schema.MASK_AXES, options)
         set_text(self._samples.dataset.attrs, "units", "ADC count")
         set_text(self._mask.dataset.attrs, "units", "1 bit for 4 words, first in the high bit")

@@ -14,8 +14,9 @@ import numpy as np
 from isactrack.drivers.device import Device, DeviceState
 from isactrack.errors import DeviceStateError, IsacError
 from isactrack.events import Event, EventKind, SidePacket
-from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
+from isactrack.ofdm import OfdmSensor
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 
 MakeDevice = Callable[[], Device]
@@ -53,7 +54,7 @@ def check_lifecycle(make: MakeDevice) -> None:
         assert info.origin is not Source.REPLAY, "the origin of samples is never a replay"
         sensor = device.configure()
         _is(device, DeviceState.CONFIGURED, "after configure() the device")
-        assert isinstance(sensor, FmcwSensor), "configure() returns the sensor as it really runs"
+        assert isinstance(sensor, Sensor), "configure() returns the sensor as it really runs"
         assert device.sensor == sensor, "`sensor` is what configure() returned"
         device.start()
         _is(device, DeviceState.STREAMING, "after start() the device")
@@ -120,6 +121,8 @@ def check_frames(make: MakeDevice, *, frames: int) -> None:
         for earlier, later in pairwise(taken):
             assert later.counter > earlier.counter, "counters must grow"
             assert later.device_time_s > earlier.device_time_s, "the device's clock must grow"
+            if earlier.block is not None and later.block is not None:
+                assert later.block.tick > earlier.block.tick, "the sample clock must grow"
             assert later.host_monotonic_ns >= earlier.host_monotonic_ns, "the host's clock must not go back"
             expected_s = (later.counter - earlier.counter) * sensor.frame_period_s
             error_s = abs(later.device_time_s - earlier.device_time_s - expected_s)
@@ -209,10 +212,15 @@ def _take(device: Device) -> int:
     return len(events) + len(packets)
 
 
-def _check_frame(frame: Frame, sensor: FmcwSensor) -> None:
+def _check_frame(frame: Frame, sensor: Sensor) -> None:
     cube = sensor.decode(frame)
     assert cube.shape == sensor.cube_shape, f"a frame decodes to {cube.shape}, the sensor says {sensor.cube_shape}"
     assert np.all(cube[~sensor.decode_valid(frame)] == 0), "lost samples must be 0, never made up"
+    if isinstance(sensor, OfdmSensor):
+        assert frame.block is not None, "a radio tells of each block what it did to it"
+        assert frame.block.tick >= 0, f"the tick {frame.block.tick} is negative"
+    else:
+        assert frame.block is None, "only a radio has blocks"
     assert frame.counter >= 0, f"the counter {frame.counter} is negative"
     assert frame.host_utc_ns >= 0, f"the UTC {frame.host_utc_ns} is negative"
 

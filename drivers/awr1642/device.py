@@ -40,6 +40,7 @@ from isactrack.events import Event, EventKind, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.geometry import Pose
+from isactrack.sensor import require_fmcw
 from isactrack.source import Source
 
 LOOK_PERIOD_S: Final = 0.5
@@ -151,6 +152,11 @@ class Awr1642(Device):
         return DeviceInfo(
             url=self._url, model="AWR1642", source=Source.HARDWARE, origin=Source.HARDWARE, firmware=self._firmware
         )
+
+    @property
+    def sensor(self) -> FmcwSensor:
+        """The radar as it really runs; DeviceStateError before it is configured."""
+        return require_fmcw(super().sensor)
 
     @property
     def profile_text(self) -> str:

@@ -169,7 +169,8 @@ class SimulatedAwr1642(Device):
         return self._board
 
     def _configure(self, profile: str | None) -> FmcwSensor:
-        return self._driver.configure(profile)
+        self._driver.configure(profile)
+        return self._driver.sensor
 
     def _start(self) -> None:
         self._driver.start()

@@ -143,7 +143,7 @@ def test_a_file_describes_itself(tmp_path: Path, header: RecordingHeader, record
         samples = file["frames/samples"]
         assert samples.shape == (3, 4, 2, 4, 8, 4)
         assert samples.chunks == (1, 4, 2, 4, 8, 4)
-        assert [dim.label for dim in samples.dims] == list(schema.SAMPLE_AXES)
+        assert [dim.label for dim in samples.dims] == ["frame", "loop", "tx", "rx", "sample_pair", "word"]
         for group in ("frames", "truth", "losses", "events", "side"):
             for dataset in file[group].values():
                 assert dataset.attrs["units"], dataset.name
