@@ -27,7 +27,8 @@ from isactrack.drivers.awr1642.dialect import Dialect
 from isactrack.drivers.awr1642.tlv import GuiMonitor
 from isactrack.drivers.simulated.clock import DeviceClock
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga, record_completed, status_report
-from isactrack.drivers.simulated.faults import GROUP_BYTES, Account, Fault, FaultKind, FaultPlan, Faults
+from isactrack.drivers.simulated.fault_plan import Fault, FaultPlan
+from isactrack.drivers.simulated.faults import GROUP_BYTES, INSTANT, Account, FaultKind, Faults
 from isactrack.drivers.simulated.firmware import MmwDemoFirmware, version_lines
 from isactrack.drivers.simulated.scene import Scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
@@ -351,7 +352,7 @@ class SimulatedBoard:
         asked = self._firmware.gui_monitor
         monitor = GuiMonitor() if asked is None else GuiMonitor.from_arguments([str(value) for value in asked])
         began_s = time.monotonic()
-        halt_s = self._plan.halt_after(origin_s)
+        halt_s = self._plan.next_start(INSTANT, origin_s)
         index = 0
         try:
             while not stop.is_set() and (count is None or index < count):

@@ -7,7 +7,8 @@ from isactrack.drivers.awr1642.device import Awr1642, read_deadline_s
 from isactrack.drivers.awr1642.dialect import Dialect
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
-from isactrack.drivers.simulated.faults import Fault, Faults, parse_faults
+from isactrack.drivers.simulated.fault_plan import Fault
+from isactrack.drivers.simulated.faults import Faults, parse_faults
 from isactrack.drivers.simulated.scene import Scene, make_scene
 from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError

@@ -1,18 +1,12 @@
 """What goes wrong on a simulated board: faults of wires and boards at set times, and of single packets by chance.
 
-A fault at a set time is written ``KIND@START+DURATION``, e.g. ``link-down@3s+2s``; several are separated by commas.
-Times are those of the device's clock since the radar was first started, so that a fast simulation meets them as a slow
-one does. Without ``@START`` the fault is there from the time the board is switched on.
+Faults at set times are asked for as `isactrack.drivers.simulated.fault_plan` says.
 
 Faults of single packets (loss, doubling, reordering, lateness) are drawn, the same ones for the same seed. `Account`
 knows to the packet what became of what the card sent.
 """
 
-import difflib
 import heapq
-import math
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -21,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.drivers.awr1642.dca1000 import DATA_HEADER_BYTES, decode_data_header
+from isactrack.drivers.simulated.fault_plan import Fault, FaultRule, Rules, parse_plan
 from isactrack.errors import ConfigError
 
 GROUP_BYTES: Final = 8
@@ -43,157 +38,42 @@ class FaultKind(StrEnum):
     LVDS_FULL = "lvds-full"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """How a kind of fault may be asked for.
-
-    Attributes
-    ----------
-    meaning
-        What it does, for people.
-    duration_s
-        How long it lasts if that is not said; 0 for what happens at a moment.
-    needs_start
-        Whether it makes sense only once the radar runs.
-    """
-
-    meaning: str
-    duration_s: float = math.inf
-    needs_start: bool = False
-
-
-_RULES: Final = {
-    FaultKind.SILENT_CONSOLE: _Rule("the radar prints nothing"),
-    FaultKind.SILENT_CARD: _Rule("the card answers no request; what it streams goes on"),
-    FaultKind.SLOW_CONSOLE: _Rule("the radar prints its replies late"),
-    FaultKind.SLOW_CARD: _Rule("the card answers requests late"),
-    FaultKind.UART_GARBAGE: _Rule("random bytes on the serial line: one burst, or for a duration", duration_s=0.0),
-    FaultKind.UNPLUG: _Rule("the radar's USB cable is out: there is no serial port; radar and stream go on"),
-    FaultKind.EXCEPTION: _Rule("the radar's firmware dies with an exception", duration_s=0.0, needs_start=True),
-    FaultKind.RESET: _Rule("the radar resets: banner, no configuration", duration_s=0.0, needs_start=True),
-    FaultKind.LINK_DOWN: _Rule("the card's Ethernet link is down: nothing comes through either way"),
-    FaultKind.DDR_FULL: _Rule(
+RULES: Final[Rules] = {
+    FaultKind.SILENT_CONSOLE: FaultRule("the radar prints nothing"),
+    FaultKind.SILENT_CARD: FaultRule("the card answers no request; what it streams goes on"),
+    FaultKind.SLOW_CONSOLE: FaultRule("the radar prints its replies late"),
+    FaultKind.SLOW_CARD: FaultRule("the card answers requests late"),
+    FaultKind.UART_GARBAGE: FaultRule("random bytes on the serial line: one burst, or for a duration", duration_s=0.0),
+    FaultKind.UNPLUG: FaultRule("the radar's USB cable is out: there is no serial port; radar and stream go on"),
+    FaultKind.EXCEPTION: FaultRule(
+        "the radar's firmware dies with an exception", duration_s=0.0, needs_start=True, instant=True
+    ),
+    FaultKind.RESET: FaultRule(
+        "the radar resets: banner, no configuration", duration_s=0.0, needs_start=True, instant=True
+    ),
+    FaultKind.LINK_DOWN: FaultRule("the card's Ethernet link is down: nothing comes through either way"),
+    FaultKind.DDR_FULL: FaultRule(
         "the card's memory is full: it reports DDR_FULL and drops samples without counting them",
         duration_s=0.1,
         needs_start=True,
     ),
-    FaultKind.LVDS_FULL: _Rule(
+    FaultKind.LVDS_FULL: FaultRule(
         "the card's input buffer is full: the same with LVDS_BUFFER_FULL", duration_s=0.1, needs_start=True
     ),
 }
 _MOST_LATE_FRAMES: Final = 1_000_000
-_INSTANT: Final = (FaultKind.EXCEPTION, FaultKind.RESET)
-_TIME: Final = r"(\d+(?:\.\d+)?)(ms|s)?"
-_SYNTAX: Final = re.compile(rf"([a-z-]+)(?:@{_TIME})?(?:[+ ]{_TIME})?")  # a "+" in a URL stands for a space
+INSTANT: Final = tuple(kind for kind, rule in RULES.items() if rule.instant)
+"""Faults after which the radar is dead or reset."""
 
 
 def describe_faults() -> list[tuple[str, str]]:
     """Return each kind of fault and what it does."""
-    return [(kind.value, rule.meaning) for kind, rule in _RULES.items()]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault at a set time.
-
-    Attributes
-    ----------
-    kind
-        What goes wrong.
-    start_s
-        When it begins, seconds on the device's clock since the radar was first started; -inf: with the power.
-    duration_s
-        How long it lasts, seconds; infinite if it stays.
-    """
-
-    kind: FaultKind
-    start_s: float = -math.inf
-    duration_s: float = math.inf
-
-    @property
-    def end_s(self) -> float:
-        """When it is over."""
-        return self.duration_s if self.start_s == -math.inf else self.start_s + self.duration_s
-
-    def active(self, now_s: float) -> bool:
-        """Whether it is there at a time."""
-        return self.start_s <= now_s < self.end_s
+    return [(kind.value, rule.meaning) for kind, rule in RULES.items()]
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:
-    """Return the faults that the option ``fault`` of a URL asks for.
-
-    Parameters
-    ----------
-    text
-        E.g. ``silent-card`` or ``link-down@3s+2s,uart-garbage@500ms``; empty for none.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such fault or a time is missing or none.
-    """
-    return tuple(_parse_fault(word.strip()) for word in text.split(",")) if text.strip() else ()
-
-
-def _parse_fault(text: str) -> Fault:
-    match = _SYNTAX.fullmatch(text)
-    name = match[1] if match else re.split(r"[@+ ]", text)[0]
-    kinds = [kind.value for kind in FaultKind]
-    if name not in kinds:
-        near = difflib.get_close_matches(name, kinds, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"there is no fault {name!r}", f"{meant}faults: {', '.join(kinds)}")
-    if not match:
-        raise ConfigError(
-            f"{text!r} is no fault at a time", f"write KIND@START+DURATION, e.g. fault={name}@3s+500ms or {name}@1.5s"
-        )
-    kind = FaultKind(name)
-    rule = _RULES[kind]
-    start_s, duration_s = _seconds(match[2], match[3]), _seconds(match[4], match[5])
-    if start_s is None and (rule.needs_start or duration_s is not None):
-        raise ConfigError(f"the fault {text!r} does not say when it begins", f"write e.g. fault={name}@3s")
-    if duration_s is not None and kind in _INSTANT:
-        raise ConfigError(f"the fault {text!r} happens at a moment and has no duration", f"write e.g. fault={name}@3s")
-    return Fault(kind, -math.inf if start_s is None else start_s, rule.duration_s if duration_s is None else duration_s)
-
-
-def _seconds(number: str | None, unit: str | None) -> float | None:
-    if number is None:
-        return None
-    return float(number) * (1e-3 if unit == "ms" else 1.0)
-
-
-class FaultPlan:
-    """Which faults a board has, and when.
-
-    Parameters
-    ----------
-    faults
-        The faults.
-    """
-
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._faults = tuple(faults)
-        self._waiting = sorted(self._faults, key=lambda fault: fault.start_s)
-
-    def asks_for(self, kind: FaultKind) -> bool:
-        """Whether there is such a fault at any time."""
-        return any(fault.kind is kind for fault in self._faults)
-
-    def active(self, kind: FaultKind, now_s: float) -> bool:
-        """Whether there is such a fault at a time; -inf is before the radar's first start."""
-        return any(fault.kind is kind and fault.active(now_s) for fault in self._faults)
-
-    def halt_after(self, now_s: float) -> float:
-        """Return when the radar dies or resets next, infinite for never."""
-        return min((f.start_s for f in self._faults if f.kind in _INSTANT and f.start_s >= now_s), default=math.inf)
-
-    def take_begun(self, now_s: float) -> list[Fault]:
-        """Return the faults that have begun since the last call, oldest first."""
-        begun = [fault for fault in self._waiting if fault.start_s <= now_s]
-        self._waiting = self._waiting[len(begun) :]
-        return begun
+    """Return the faults that the option ``fault`` of a URL asks for, see `parse_plan`."""
+    return parse_plan(text, RULES)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from isactrack.drivers.awr1642.profile import as_cfg, default_profile
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated import board
 from isactrack.drivers.simulated.device import SimulatedAwr1642
-from isactrack.drivers.simulated.faults import FaultPlan
+from isactrack.drivers.simulated.fault_plan import FaultPlan
 from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording, validate_recording
 
 PROFILE = as_cfg(default_profile(), Dialect.SDK3).replace("frameCfg 0 0 64 0 100 1 0", "frameCfg 0 0 4 0 40 1 0")

@@ -40,15 +40,8 @@ from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.clock import DeviceClock
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga
 from isactrack.drivers.simulated.device import SimulatedAwr1642
-from isactrack.drivers.simulated.faults import (
-    Account,
-    Fault,
-    FaultKind,
-    FaultPlan,
-    Faults,
-    describe_faults,
-    parse_faults,
-)
+from isactrack.drivers.simulated.fault_plan import Fault, FaultPlan
+from isactrack.drivers.simulated.faults import INSTANT, Account, FaultKind, Faults, describe_faults, parse_faults
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
 from isactrack.events import Event, EventKind
@@ -205,7 +198,7 @@ def test_a_plan_knows_what_is_there_and_what_has_begun() -> None:
     plan = FaultPlan(parse_faults("silent-card,link-down@3s+2s,reset@1s,exception@4s"))
     assert plan.active(FaultKind.SILENT_CARD, -math.inf)
     assert [plan.active(FaultKind.LINK_DOWN, t) for t in (-math.inf, 2.9, 3.0, 4.9, 5.0)] == [0, 0, 1, 1, 0]
-    assert [plan.halt_after(t) for t in (0.0, 1.0, 1.1, 4.1)] == [1.0, 1.0, 4.0, math.inf]
+    assert [plan.next_start(INSTANT, t) for t in (0.0, 1.0, 1.1, 4.1)] == [1.0, 1.0, 4.0, math.inf]
     assert [fault.kind for fault in plan.take_begun(-math.inf)] == [FaultKind.SILENT_CARD]
     assert [fault.kind for fault in plan.take_begun(3.5)] == [FaultKind.RESET, FaultKind.LINK_DOWN]
     assert plan.take_begun(3.6) == []
