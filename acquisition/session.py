@@ -32,15 +32,18 @@ from isactrack.drivers.device import Device, host_clocks
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind, SidePacket
 from isactrack.frame import Frame
+from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.truth import Truth
 
-RECORDER_CAPACITY = 64
-"""Frames that may wait for the disk before the device has to."""
-PIPELINE_CAPACITY = 4
-"""Frames that may wait for the pipeline before it skips; few, because a live view wants new ones."""
-LOSSLESS_PIPELINE_CAPACITY = 64
-"""Frames that may wait for a pipeline that must not skip before the device has to wait too."""
+RECORDER_CAPACITY, RECORDER_PATIENCE_S = 64, 2.0
+"""Frames, or seconds of fast ones, that may wait for the disk before the device has to."""
+PIPELINE_CAPACITY, PIPELINE_PATIENCE_S = 4, 0.2
+"""The same for the pipeline before it skips; few, because a live view wants new ones."""
+LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S = 64, 10.0
+"""The same for a pipeline that must not skip before the device has to wait too."""
+MAX_WAITING_BYTES = 64 * 2**20
+"""Memory that the seconds of a queue may take; the frames above may wait in any case."""
 FLUSH_INTERVAL_S = 0.5
 """Time without a frame after which the recorder flushes."""
 LATENCY_FRAMES = 100
@@ -128,10 +131,15 @@ class Session:
         self._pipeline = pipeline
         self._max_frames = max_frames
         self._duration_s = duration_s
-        self._recorder_queue: LosslessQueue[_Recorded] = LosslessQueue(RECORDER_CAPACITY)
+        sensor = device.sensor
+        self._recorder_queue: LosslessQueue[_Recorded] = LosslessQueue(
+            room(sensor, RECORDER_CAPACITY, RECORDER_PATIENCE_S)
+        )
         self._own_events: deque[Event] = deque()  # of this session, not yet handed to the recorder
         self._pipeline_queue: BoundedQueue[_Item] = (
-            LosslessQueue(LOSSLESS_PIPELINE_CAPACITY) if lossless_pipeline else SkippingQueue(PIPELINE_CAPACITY)
+            LosslessQueue(room(sensor, LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S))
+            if lossless_pipeline
+            else SkippingQueue(room(sensor, PIPELINE_CAPACITY, PIPELINE_PATIENCE_S))
         )
         self._subscriptions: list[Subscription] = []
         self._threads: list[threading.Thread] = []
@@ -522,6 +530,20 @@ class Session:
             for subscription in self._subscriptions:
                 subscription.close()
             self._ended.set()
+
+
+def room(sensor: Sensor, frames: int, seconds: float) -> int:
+    """Return how many frames of a sensor may wait: at least so many, and of a fast one so many seconds.
+
+    Parameters
+    ----------
+    sensor
+        The sensor that sends them.
+    frames, seconds
+        The frames that may wait in any case, and the time that may, as far as that stays in `MAX_WAITING_BYTES`.
+    """
+    in_time = math.ceil(seconds / sensor.frame_period_s - 1e-9)
+    return max(frames, min(in_time, MAX_WAITING_BYTES // sensor.frame_bytes))
 
 
 def new_event(kind: EventKind, text: str) -> Event:

@@ -3,13 +3,22 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from isactrack.acquisition.session import LOSSLESS_PIPELINE_CAPACITY, RECORDER_CAPACITY, Session
+from isactrack.acquisition.session import (
+    LOSSLESS_PIPELINE_CAPACITY,
+    LOSSLESS_PIPELINE_PATIENCE_S,
+    MAX_WAITING_BYTES,
+    RECORDER_CAPACITY,
+    RECORDER_PATIENCE_S,
+    Session,
+    room,
+)
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.detections import Detections
 from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats, host_clocks
@@ -25,6 +34,8 @@ SENSOR = FmcwSensor(
     model="fake", start_frequency_hz=77e9, slope_hz_per_s=30e12, idle_time_s=10e-6, adc_start_s=5e-6,
     ramp_end_s=40e-6, sample_rate_hz=4e6, samples_per_chirp=64, loops_per_frame=4, frame_period_s=0.01,
 )  # fmt: skip
+RECORDER_ROOM = room(SENSOR, RECORDER_CAPACITY, RECORDER_PATIENCE_S)
+PIPELINE_ROOM = room(SENSOR, LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S)
 
 
 class FakeDevice(Device):
@@ -238,17 +249,17 @@ def test_every_frame_and_its_truth_is_recorded() -> None:
 
 
 def test_a_slow_recorder_holds_up_the_device_and_loses_nothing() -> None:
-    device, recorder = FakeDevice(3 * RECORDER_CAPACITY), FakeRecorder()
+    device, recorder = FakeDevice(3 * RECORDER_ROOM), FakeRecorder()
     recorder.gate.clear()
     with session_of(device, recorder) as session:
         session.start()
-        until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+        until(lambda: session.health().recorder_queue == RECORDER_ROOM)
         time.sleep(0.05)
         # One frame is with the recorder, one waits for room.
-        assert device.next == RECORDER_CAPACITY + 2
+        assert device.next == RECORDER_ROOM + 2
         recorder.gate.set()
         session.wait()
-    assert recorder.counters == list(range(3 * RECORDER_CAPACITY))
+    assert recorder.counters == list(range(3 * RECORDER_ROOM))
 
 
 def test_a_slow_pipeline_skips_the_oldest_and_counts_them() -> None:
@@ -269,12 +280,21 @@ def test_a_slow_pipeline_skips_the_oldest_and_counts_them() -> None:
 
 def test_a_lossless_pipeline_sees_every_frame() -> None:
     pipeline = FakePipeline(delay_s=0.0005)
-    count = 2 * LOSSLESS_PIPELINE_CAPACITY
+    count = 2 * PIPELINE_ROOM
     with session_of(FakeDevice(count), None, pipeline, lossless_pipeline=True) as session:
         session.start()
         session.wait()
         assert session.health().pipeline_skipped == 0
     assert pipeline.counters == list(range(count))
+
+
+@pytest.mark.parametrize(("period_s", "frames"), [(0.1, 64), (0.004, 500), (1e-5, MAX_WAITING_BYTES // 4096)])
+def test_a_fast_sensor_gets_room_for_as_much_time_as_a_slow_one_but_not_for_all_memory(
+    period_s: float, frames: int
+) -> None:
+    sensor = replace(SENSOR, frame_period_s=period_s)
+    assert sensor.frame_bytes == 4096
+    assert room(sensor, 64, 2.0) == frames
 
 
 def test_viewers_get_the_newest_and_their_skips_are_counted() -> None:
@@ -455,20 +475,21 @@ class Buffered(FakeDevice):
 
 
 def test_what_the_device_had_received_before_the_stop_is_recorded() -> None:
-    device, recorder = Buffered(None, missing={60, 75}), FakeRecorder()
+    received = RECORDER_ROOM + 16
+    device, recorder = Buffered(None, missing={60, received - 5}), FakeRecorder()
     recorder.gate.clear()
     with session_of(device, recorder) as session:
         session.start()
-        until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
-        device.received = 80
+        until(lambda: session.health().recorder_queue == RECORDER_ROOM)
+        device.received = received
         session.stop()
-        device.received = 200  # what comes after the stop is nobody's loss
+        device.received = received + 120  # what comes after the stop is nobody's loss
         recorder.gate.set()
         session.wait()
         health = session.health()
-    assert recorder.counters == [k for k in range(80) if k not in device.missing]
+    assert recorder.counters == [k for k in range(received) if k not in device.missing]
     assert recorder.reasons == ["stopped"]
-    assert (health.frames, health.missing_frames) == (78, 2)
+    assert (health.frames, health.missing_frames) == (received - 2, 2)
 
 
 def test_what_a_slow_recorder_leaves_with_the_device_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,14 +498,14 @@ def test_what_a_slow_recorder_leaves_with_the_device_counts_as_lost(monkeypatch:
     recorder.gate.clear()
     session = session_of(device, recorder)
     session.start()
-    until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+    until(lambda: session.health().recorder_queue == RECORDER_ROOM)
     device.received = 300
     session.stop()
     threading.Timer(0.3, recorder.gate.set).start()  # by then the device has been stopped under the capture thread
     assert session.wait()
     session.close()
     health = session.health()
-    taken = RECORDER_CAPACITY + 2
+    taken = RECORDER_ROOM + 2
     assert recorder.counters == list(range(taken))
     assert (health.frames, health.missing_frames) == (taken, 300 - taken)
     assert health.lost_bytes == (300 - taken) * SENSOR.frame_bytes
@@ -494,11 +515,11 @@ def test_what_a_slow_recorder_leaves_with_the_device_counts_as_lost(monkeypatch:
 
 def test_frames_beyond_a_limit_are_not_missed() -> None:
     device, recorder = Buffered(None), FakeRecorder()
-    limit = RECORDER_CAPACITY + 10
+    limit = RECORDER_ROOM + 10
     recorder.gate.clear()
     with session_of(device, recorder, max_frames=limit) as session:
         session.start()
-        until(lambda: session.health().recorder_queue == RECORDER_CAPACITY)
+        until(lambda: session.health().recorder_queue == RECORDER_ROOM)
         device.received = 500
         session.stop()  # shortly before the limit would have been reached
         recorder.gate.set()
