@@ -206,6 +206,11 @@ class Settings:
         return tuple(range(self.tone_first, self.tone_first + self.tones * self.tone_step, self.tone_step))
 
     @property
+    def sample_rate_hz(self) -> float:
+        """Rate of the sample clock."""
+        return self.subcarrier_spacing_hz * self.fft_size
+
+    @property
     def symbol_samples(self) -> int:
         """Samples of a symbol with its prefix."""
         return self.fft_size + self.cyclic_prefix_samples
@@ -214,6 +219,16 @@ class Settings:
     def block_samples(self) -> int:
         """Samples from block to block."""
         return self.symbols_per_block * self.symbol_samples
+
+    @property
+    def gate_samples(self) -> int:
+        """Samples of a row and block where samples are captured."""
+        return gate_samples(self.fft_size, self.cyclic_prefix_samples)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows of a block, stream after stream, and tones or samples of a row."""
+        return self.tx_streams * self.rows, self.tones if self.capture is Capture.CSI else self.gate_samples
 
     def tick_of(self, block: int) -> int:
         """Return the sample clock at the first sample of the reference symbol of a block."""
@@ -370,8 +385,7 @@ def sensor_of(model: str, as_run: AsRun, tx_position_m: tuple[float, float] | No
         If no radio can run that.
     """
     s = as_run.settings
-    rate = s.subcarrier_spacing_hz * s.fft_size
-    gate = gate_samples(s.fft_size, s.cyclic_prefix_samples) if s.capture is Capture.IQ else 0
+    rate = s.sample_rate_hz
     return OfdmSensor(
         model=model,
         carrier_frequency_hz=s.carrier_hz,
@@ -385,7 +399,7 @@ def sensor_of(model: str, as_run: AsRun, tx_position_m: tuple[float, float] | No
         fft_size=s.fft_size,
         cyclic_prefix_samples=s.cyclic_prefix_samples,
         capture=s.capture,
-        gate_samples=gate,
+        gate_samples=s.gate_samples if s.capture is Capture.IQ else 0,
         preamble_root=s.preamble_root,
         reference_seed=s.reference_seed,
         stagger_s=tuple(late * s.symbol_samples / rate for late in s.stagger_symbols),
