@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from isactrack.tracking.association import Association, Associator
+from isactrack.tracking.association import Association, Associator, takes_distances
 from isactrack.tracking.associators import ASSOCIATORS
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ def main() -> None:
     engines = ["numpy", *(["numba"] if importlib.util.find_spec("numba") else [])]
     ours: dict[str, list[tuple[str, Associator]]] = {}
     for name, make in ASSOCIATORS.items():
+        if takes_distances(make()):
+            continue
         if name in ("jpda", "spa"):
             ours[name] = [(f"{name} {engine}", make(engine=engine)) for engine in engines]
         else:

@@ -3,6 +3,8 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,9 +13,12 @@ from isactrack.cli._output import note
 from isactrack.errors import ConfigError
 
 if TYPE_CHECKING:
-    from isactrack.processing.chain import ChainConfig
+    from isactrack.processing.chain_config import ChainConfig
+    from isactrack.processing.chains import AnyChainConfig
+    from isactrack.processing.ofdm_config import OfdmChainConfig
     from isactrack.recordings import Recording
-    from isactrack.tracking.tracker import TrackerConfig
+    from isactrack.sensor import Sensor
+    from isactrack.tracking.config import TrackerConfig
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -33,9 +38,21 @@ class _Setting(click.Option):
 
 def _of_chain(*path: str) -> Callable[[], object]:
     def default() -> object:
-        from isactrack.processing.chain import ChainConfig
+        from isactrack.processing.chain_config import ChainConfig
 
         value: object = ChainConfig()
+        for name in path:
+            value = getattr(value, name)
+        return value
+
+    return default
+
+
+def _of_radio(*path: str) -> Callable[[], object]:
+    def default() -> object:
+        from isactrack.processing.ofdm_config import OfdmChainConfig
+
+        value: object = OfdmChainConfig()
         for name in path:
             value = getattr(value, name)
         return value
@@ -76,9 +93,22 @@ _CHAIN_OPTIONS = (
                  help="Join detections closer than this, 0 joins none."),
 )  # fmt: skip
 
+_RADIO_OPTIONS = (
+    click.option("--clutter", "clutter_filter", cls=_Setting, shown_default=_of_radio("clutter_filter"),
+                 type=click.Choice(["mean", "difference", "off"]),
+                 help="Radios: what is taken off a block, the mean of the last blocks, the last one, or nothing."),
+    click.option("--mean-blocks", cls=_Setting, shown_default=_of_radio("mean_blocks"), type=click.IntRange(min=1),
+                 metavar="K", help="Radios: blocks in that mean."),
+    click.option("--calibration-method", cls=_Setting, shown_default=_of_radio("calibration", "method"),
+                 type=click.Choice(["reference", "nearest-bin", "antenna-ratio", "off"]),
+                 help="Radios: how blocks are aligned to the direct path; all but the first are for comparison."),
+    click.option("--smoothing/--no-smoothing", default=None,
+                 help="Radios: average sub-arrays, which tells walkers of like Doppler apart.  [default: smoothing]"),
+)  # fmt: skip
+
 _TRACKER_OPTIONS = (
     click.option("--association", cls=_Setting, shown_default=_of_tracker("association"),
-                 type=click.Choice(["gnn", "pda", "jpda", "spa"]),
+                 type=click.Choice(["gnn", "pda", "jpda", "spa", "penalty", "hungarian"]),
                  help="How detections are associated with tracks."),
     click.option("--filter", "filter", cls=_Setting, shown_default=_of_tracker("filter"),
                  type=click.Choice(["kf", "subkf", "ekf"]),
@@ -98,29 +128,120 @@ _TRACKER_OPTIONS = (
 
 
 def add_chain_options(function: _Command) -> _Command:
-    """Add the options of `chain_config`."""
-    return _add(_CHAIN_OPTIONS, function)
+    """Add the options of `ChainOptions`."""
+    return _add((*_CHAIN_OPTIONS, *_RADIO_OPTIONS), function)
 
 
 def add_tracker_options(function: _Command) -> _Command:
-    """Add the options of `tracker_config`."""
+    """Add the options of `TrackerOptions`."""
     return _add(_TRACKER_OPTIONS, function)
 
 
-def chain_config(options: dict[str, Any]) -> "ChainConfig":
-    """Take the options of the chain out of `options` and return its settings.
+_RADAR_FLAGS = {
+    "detector": "--detector", "p_overall": "--p-overall", "coherent_frames": "--coherent-frames",
+    "remove_static": "--remove-static", "p_fa": "--p-fa", "min_range_m": "--min-range",
+}  # fmt: skip
+_RADIO_FLAGS = {
+    "clutter_filter": "--clutter", "mean_blocks": "--mean-blocks", "calibration_method": "--calibration-method",
+    "smoothing": "--smoothing",
+}  # fmt: skip
+_SHARED = ("min_snr_db", "max_range_m", "max_azimuth", "cluster_distance")
+
+
+class ChainOptions:
+    """What the options ask of the chain, for whichever kind of sensor turns up.
+
+    Takes the options of the chain out of `options`. What cannot work with any kind is refused at once, before a device
+    or a file is touched.
+
+    Parameters
+    ----------
+    options
+        Options of the command.
 
     Raises
     ------
     ConfigError
-        If the settings cannot work.
+        If the settings cannot work, or are of both kinds.
     """
-    from isactrack.processing.chain import ChainConfig
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        shared = _given(options, _SHARED)
+        radar, radio = _given(options, tuple(_RADAR_FLAGS)), _given(options, tuple(_RADIO_FLAGS))
+        self._radar_flag = next((_RADAR_FLAGS[name] for name in radar), None)
+        self._radio_flag = next((_RADIO_FLAGS[name] for name in radio), None)
+        if self._radar_flag and self._radio_flag:
+            raise ConfigError(
+                f"{self._radar_flag} is for radars and {self._radio_flag} for radios", "drop the one or the other"
+            )
+        self._make_radar, self._make_radio = (
+            partial(_radar_config, radar, shared),
+            partial(_radio_config, radio, shared),
+        )
+        # What can be wrong is found out now, and not when a device is open: without a sign of a radio for a radar.
+        _ = self._make_radar() if self._radio_flag is None else self._make_radio()
+
+    def radar(self) -> "ChainConfig":
+        """Return the settings for a radar; ConfigError if a radio's are given."""
+        if self._radio_flag is not None:
+            raise ConfigError(f"{self._radio_flag} is a setting for radios, and this is a radar", "drop it")
+        return self._make_radar()
+
+    def radio(self) -> "OfdmChainConfig":
+        """Return the settings for a radio; ConfigError if a radar's are given."""
+        if self._radar_flag is not None:
+            raise ConfigError(f"{self._radar_flag} is a setting for radars, and this is a radio", "drop it")
+        return self._make_radio()
+
+    def of(self, sensor: "Sensor") -> "AnyChainConfig":
+        """Return the settings for a sensor; ConfigError if those of the other kind are given."""
+        from isactrack.fmcw import FmcwSensor
+
+        return self.radar() if isinstance(sensor, FmcwSensor) else self.radio()
+
+
+class TrackerOptions:
+    """What the options ask of the tracker, for whichever kind of sensor turns up; see `ChainOptions`."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        from isactrack.tracking.config import TrackerConfig
+
+        given = _given(options, ("acceleration_std_mps2", "gate_probability", "association", "filter"))
+        gate = options.pop("gate")
+        if gate is not None:
+            given["use_radial_velocity"] = gate == "3d"
+        max_misses, confirm = options.pop("max_misses"), options.pop("confirm")
+        if max_misses is not None:
+            given["max_misses_confirmed"] = max_misses
+        if confirm is not None:
+            given["confirm_hits"], given["confirm_window"] = _hits_of_steps(confirm)
+        self._given = given
+        TrackerConfig(**given)  # refuse now what no kind can work with
+
+    def of(self, sensor: "Sensor") -> "TrackerConfig":
+        """Return the settings for a sensor.
+
+        Raises
+        ------
+        ConfigError
+            If they ask for radial velocities of a radio, which measures none.
+        """
+        from isactrack.acquisition.pipeline import default_tracker_config
+        from isactrack.fmcw import FmcwSensor
+
+        if not isinstance(sensor, FmcwSensor):
+            for name, value, flag in (("use_radial_velocity", True, "--gate 3d"), ("filter", "ekf", "--filter ekf")):
+                if self._given.get(name) == value:
+                    raise ConfigError(f"{flag} needs radial velocities, and a radio measures none", "drop it")
+        return replace(default_tracker_config(sensor), **self._given)
+
+
+def _radar_config(own: dict[str, Any], shared: dict[str, Any]) -> "ChainConfig":
+    from isactrack.processing.chain_config import ChainConfig
     from isactrack.processing.mnomp import MnompConfig
 
-    names = ("detector", "coherent_frames", "remove_static", "p_fa", "min_snr_db", "min_range_m", "max_range_m")
-    given = _given(options, names)
-    detector, p_overall = given.get("detector", ChainConfig().detector), options.pop("p_overall")
+    given = {**own, **_angle(shared)}
+    detector, p_overall = given.get("detector", ChainConfig().detector), given.pop("p_overall", None)
     for flag, value, its in (("--p-fa", given.get("p_fa"), "fft"), ("--p-overall", p_overall, "mnomp")):
         if value is not None and detector != its:
             raise ConfigError(
@@ -128,55 +249,67 @@ def chain_config(options: dict[str, Any]) -> "ChainConfig":
             )
     # One long interval is its own static scene: taking that off would take off everything.
     given.setdefault("remove_static", given.get("coherent_frames", 1) == 1)
-    max_azimuth_deg = options.pop("max_azimuth")
-    if max_azimuth_deg is not None:
-        given["max_azimuth_rad"] = math.radians(max_azimuth_deg)
     if p_overall is not None:
         given["mnomp"] = MnompConfig(p_overall=p_overall)
-    distance_m = options.pop("cluster_distance")
+    distance_m = given.pop("cluster_distance", None)
     if distance_m is not None:
         given["cluster_distance_m"] = distance_m or None
     return ChainConfig(**given)
 
 
-def tracker_config(options: dict[str, Any]) -> "TrackerConfig":
-    """Take the options of the tracker out of `options` and return its settings.
+def _radio_config(own: dict[str, Any], shared: dict[str, Any]) -> "OfdmChainConfig":
+    from isactrack.processing.ofdm_config import CalibrationConfig, MusicConfig, OfdmChainConfig
 
-    Raises
-    ------
-    ConfigError
-        If the settings cannot work.
-    """
-    from isactrack.tracking.tracker import TrackerConfig
-
-    given = _given(options, ("acceleration_std_mps2", "gate_probability", "association", "filter"))
-    gate = options.pop("gate")
-    if gate is not None:
-        given["use_radial_velocity"] = gate == "3d"
-    max_misses, confirm = options.pop("max_misses"), options.pop("confirm")
-    if max_misses is not None:
-        given["max_misses_confirmed"] = max_misses
-    if confirm is not None:
-        given["confirm_hits"], given["confirm_window"] = _hits_of_steps(confirm)
-    return TrackerConfig(**given)
+    given = {**own, **_angle(shared)}
+    if given.get("mean_blocks") is not None and given.get("clutter_filter", "mean") != "mean":
+        raise ConfigError(f"--clutter {given['clutter_filter']} takes off no mean of blocks", "drop --mean-blocks")
+    method = given.pop("calibration_method", None)
+    if method is not None:
+        given["calibration"] = CalibrationConfig(method=method)
+    music = {name: given.pop(name) for name in ("smoothing", "min_snr_db") if name in given}
+    if music:
+        given["music"] = MusicConfig(**music)
+    distance_m = given.pop("cluster_distance", None)
+    if distance_m is not None:
+        given["cluster_distance_m"] = distance_m
+    return OfdmChainConfig(**given)
 
 
-def check_intervals(recording: "Recording", coherent_frames: int) -> None:
-    """Complain about coherent intervals that a recording cannot fill, and warn of some that show no velocity.
+def _angle(shared: dict[str, Any]) -> dict[str, Any]:
+    given = dict(shared)
+    max_azimuth_deg = given.pop("max_azimuth", None)
+    if max_azimuth_deg is not None:
+        given["max_azimuth_rad"] = math.radians(max_azimuth_deg)
+    return given
+
+
+def check_intervals(recording: "Recording", config: "AnyChainConfig") -> None:
+    """Complain about intervals that a recording cannot fill, and warn of some that show no velocity.
 
     Raises
     ------
     ConfigError
         If the recording has fewer frames than one interval.
     """
-    if len(recording) < coherent_frames:
+    from isactrack.fmcw import FmcwSensor
+    from isactrack.processing.ofdm_config import OfdmChainConfig
+
+    if isinstance(config, OfdmChainConfig):
+        if len(recording) < config.music.window_blocks:
+            raise ConfigError(
+                f"{recording.path} has {len(recording)} blocks, less than the {config.music.window_blocks} of one "
+                "estimate",
+                "record for longer",
+            )
+        return
+    if len(recording) < config.coherent_frames:
         raise ConfigError(
-            f"{recording.path} has {len(recording)} frames, less than one coherent interval of {coherent_frames}",
+            f"{recording.path} has {len(recording)} frames, less than one coherent interval of "
+            f"{config.coherent_frames}",
             "give a smaller --coherent-frames",
         )
-    from isactrack.sensor import require_fmcw
-
-    if coherent_frames * require_fmcw(recording.sensor).loops_per_frame == 1:
+    sensor = recording.sensor
+    if isinstance(sensor, FmcwSensor) and config.coherent_frames * sensor.loops_per_frame == 1:
         note("Each frame is one chirp, which shows no velocity: join frames with --coherent-frames.")
 
 

@@ -1,8 +1,9 @@
 """From detections to tracks, and the measures that tell how good they are.
 
-`Tracker` predicts, associates by any method of `associators` (GNN, PDA, JPDA, SPA, or one's own that keeps the contract
-of `association`), updates with positions and, if told so, radial velocities, and gives each track a probability of
-existence. `paper_config` has the settings of mnomp-spa-kf. Metrics: OSPA, labelled OSPA, MOSPA, GOSPA, trajectory
+`Tracker` predicts, associates by any method of `associators` (GNN, PDA, JPDA, SPA, the Hungarian algorithm with and
+without a penalty, or one's own that keeps the contract of `association`), updates with positions and, if told so, radial
+velocities, and gives each track a probability of existence. `paper_config` has the settings of mnomp-spa-kf,
+`bistatic_tracker_config` those for the bistatic radio. Metrics: OSPA, labelled OSPA, MOSPA, GOSPA, trajectory
 GOSPA, CLEAR-MOT, RMSE and NEES.
 """
 
@@ -20,7 +21,7 @@ from isactrack.tracking.metrics_ospa import (
     ospa_over_time,
 )
 from isactrack.tracking.metrics_sets import LabelledSet
-from isactrack.tracking.tracker import Tracker, TrackerConfig, paper_config
+from isactrack.tracking.tracker import Tracker, TrackerConfig, bistatic_tracker_config, paper_config
 
 __all__ = [
     "ClearMot",
@@ -35,6 +36,7 @@ __all__ = [
     "TrackingScore",
     "TrajectoryGospa",
     "assign_labels",
+    "bistatic_tracker_config",
     "clear_mot",
     "evaluate_tracks",
     "gospa",

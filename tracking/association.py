@@ -8,6 +8,10 @@ than that the track was missed and the detection is clutter::
 and is 0 beyond the gate. With the messages of mnomp-spa-kf (eq. 29-32) it is
 ``beta_[0]k->h / (beta_[0]k->0 xi_[0]h->0)``: a common factor of a row or a column changes no association, so this one
 matrix is all there is to know. What comes out is the same for all methods too, hard or soft, and feeds one update.
+
+Methods that know no likelihoods see distances instead: one that says ``takes_distances = True`` is given the distance
+(m) between the predicted position of track k and detection h, infinite for a pair that is ruled out. It must be hard,
+every probability 0 or 1, and keeps all other promises.
 """
 
 import importlib.util
@@ -44,7 +48,12 @@ class Association(NamedTuple):
 
 
 Associator = Callable[[FloatArray], Association]
-"""Takes likelihood ratios (n, m), n tracks by m detections, and associates them."""
+"""Takes likelihood ratios (n, m), or distances if it says so, n tracks by m detections, and associates them."""
+
+
+def takes_distances(associator: Associator) -> bool:
+    """Return whether an associator is to be given distances, not likelihood ratios."""
+    return bool(getattr(associator, "takes_distances", False))
 
 
 Engine = Literal["auto", "numpy", "numba"]
@@ -96,3 +105,24 @@ def checked_ratio(ratio: ArrayLike) -> FloatArray:
     if not checked.min() >= 0:
         raise ValueError("a likelihood ratio is negative or not a number")
     return np.minimum(checked, MAX_RATIO) if checked.max() > MAX_RATIO else checked
+
+
+def checked_distance(distance_m: ArrayLike) -> FloatArray:
+    """Return distances as every method that takes them may: float64.
+
+    Parameters
+    ----------
+    distance_m
+        Distances (n, m), m, not negative; infinite for pairs that are ruled out.
+
+    Raises
+    ------
+    ValueError
+        If there are not two axes, or an entry is negative or not a number.
+    """
+    checked = np.asarray(distance_m, dtype=np.float64)
+    if checked.ndim != 2:
+        raise ValueError(f"distances are a matrix, tracks by detections, not of shape {np.shape(distance_m)}")
+    if checked.size and not checked.min() >= 0:
+        raise ValueError("a distance is negative or not a number")
+    return checked

@@ -36,8 +36,20 @@ def _spa(**options: Any) -> Associator:
     return Spa(**options)
 
 
+def _penalty(**options: Any) -> Associator:
+    from isactrack.tracking.penalty import Penalty
+
+    return Penalty(**options)
+
+
+def _hungarian(**options: Any) -> Associator:
+    from isactrack.tracking.penalty import Hungarian
+
+    return Hungarian(**options)
+
+
 ASSOCIATORS: Final[Mapping[str, Callable[..., Associator]]] = MappingProxyType(
-    {"gnn": _gnn, "pda": _pda, "jpda": _jpda, "spa": _spa}
+    {"gnn": _gnn, "pda": _pda, "jpda": _jpda, "spa": _spa, "penalty": _penalty, "hungarian": _hungarian}
 )
 """Makers of associators by name; each takes the options of its class as keywords."""
 
@@ -48,7 +60,7 @@ def make_associator(name: str, **options: Any) -> Associator:
     Parameters
     ----------
     name
-        A key of `ASSOCIATORS`: ``"gnn"``, ``"pda"``, ``"jpda"`` or ``"spa"``.
+        A key of `ASSOCIATORS`: ``"gnn"``, ``"pda"``, ``"jpda"``, ``"spa"``, ``"penalty"`` or ``"hungarian"``.
     **options
         Options of the method, for example ``rounds=10`` of `isactrack.tracking.spa.Spa`.
 

@@ -1,4 +1,4 @@
-"""Settings of a tracker, and those of mnomp-spa-kf."""
+"""Settings of a tracker, and those of mnomp-spa-kf and for the bistatic radio."""
 
 import math
 from dataclasses import dataclass, fields
@@ -59,7 +59,11 @@ class TrackerConfig:
         this and move alike are one track. A distance of 0 switches all of this off.
     association
         Method of association, a name of `isactrack.tracking.associators`: ``"gnn"``, ``"pda"``, ``"jpda"`` or
-        ``"spa"``.
+        ``"spa"``, which weigh likelihoods; ``"penalty"`` or ``"hungarian"``, which compare distances and know no gate.
+        With these a pair that the gate would not let through counts as a miss only for the probability of existence.
+    distance_threshold_m, distance_penalty_m
+        d_th and d_p of ``"penalty"`` (indoor-multi-person-isac-26ghz, eq. 10): the largest distance of a pair, and what
+        a pair beyond it costs before it is parted.
     spa_rounds
         Rounds of messages of ``"spa"``, None for as many as it takes to converge.
     confirmed_first
@@ -86,9 +90,9 @@ class TrackerConfig:
         A track is dropped when its probability of existence falls below this; 0 never.
     engine
         ``"numba"`` compiles the kernels, ``"numpy"`` does not. ``"auto"`` takes numba if it is installed, but not for
-        ``"gnn"``: half a millisecond less a step is not worth the second that loading them takes. The results are the
-        same. The first tracker that a machine ever makes with numba takes ten seconds to compile, a minute with
-        ``"jpda"``.
+        ``"gnn"`` and the methods that compare distances: half a millisecond less a step is not worth the second that
+        loading them takes. The results are the same. The first tracker that a machine ever makes with numba takes ten
+        seconds to compile, a minute with ``"jpda"``.
     """
 
     acceleration_std_mps2: float = 2.0
@@ -106,6 +110,8 @@ class TrackerConfig:
     merge_velocity_mps: float = 0.5
     merge_steps: int = 4
     association: str = "gnn"
+    distance_threshold_m: float = 1.0
+    distance_penalty_m: float = 1000.0
     spa_rounds: int | None = 10
     confirmed_first: bool = True
     weight_radial_velocity: bool = True
@@ -143,6 +149,11 @@ class TrackerConfig:
         for name, choices in (("association", tuple(ASSOCIATORS)), ("filter", FILTERS), ("engine", ENGINES)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}", f"choose one of {', '.join(choices)}")
+        if not 0.0 < self.distance_threshold_m <= self.distance_penalty_m:
+            raise ConfigError(
+                f"distance_threshold_m is {self.distance_threshold_m} and distance_penalty_m {self.distance_penalty_m}",
+                "give a positive threshold, and a penalty that is not below it",
+            )
         self._check_probabilities()
 
     def _check_probabilities(self) -> None:
@@ -243,6 +254,53 @@ def paper_config(
         "clutter_density": PAPER_CLUTTER_PER_M2,
     }
     return TrackerConfig(**(paper | settings))
+
+
+def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) -> TrackerConfig:
+    """Return the settings for people whom the bistatic radio sees: penalty association, positions only.
+
+    Where indoor-multi-person-isac-26ghz gives numbers they are its own: 1 m and 1000 m for threshold and penalty. It
+    leaves open the noise of the filter, after how many steps a track is confirmed or dropped, and what is one person.
+
+    Parameters
+    ----------
+    estimate_period_s
+        From estimate to estimate: `OfdmChainConfig.hop_blocks` periods of a block. What is counted in steps is
+        given in seconds here: confirmed after 0.24 s of 0.4 s, dropped after 0.2 s unseen, or 1 s once confirmed.
+    **settings
+        Any field of `TrackerConfig` that is to differ.
+
+    Raises
+    ------
+    ConfigError
+        If the period is not positive, or a setting cannot work.
+
+    Examples
+    --------
+    >>> bistatic_tracker_config(0.04).max_misses_confirmed
+    25
+    """
+    if not (_is_number(estimate_period_s) and 0.0 < estimate_period_s < math.inf):
+        raise ConfigError(f"estimate_period_s is {estimate_period_s!r}", "give the time between estimates, e.g. 0.04")
+
+    def steps(time_s: float) -> int:
+        return max(1, round(time_s / estimate_period_s))
+
+    bistatic: dict[str, Any] = {
+        "association": "penalty",
+        "use_radial_velocity": False,
+        "acceleration_std_mps2": 3.0,
+        "confirm_hits": steps(0.24),
+        "confirm_window": steps(0.4),
+        "max_misses_tentative": steps(0.2),
+        "max_misses_confirmed": steps(1.0),
+        "radial_velocity_std_mps": 1.5,
+        "birth_velocity_std_mps": 1.5,
+        "merge_distance_m": 0.3,
+        "merge_velocity_mps": 0.3,
+        "merge_steps": steps(1.0),
+    }
+    return TrackerConfig(**(bistatic | settings))
 
 
 def _is_number(value: object) -> bool:

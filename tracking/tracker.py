@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from isactrack.detections import Detections
 from isactrack.errors import IsacError
 from isactrack.tracking import kalman, step_numpy
-from isactrack.tracking.association import Associator, Engine, takes_numba
+from isactrack.tracking.association import Associator, Engine, takes_distances, takes_numba
 from isactrack.tracking.associators import make_associator
-from isactrack.tracking.config import TrackerConfig, paper_config
+from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config, paper_config
 from isactrack.tracks import Track, TrackStatus
 
-__all__ = ["Tracker", "TrackerConfig", "birth", "paper_config"]
+__all__ = ["Tracker", "TrackerConfig", "birth", "bistatic_tracker_config", "paper_config"]
 
 FloatArray = NDArray[np.float64]
 
@@ -109,6 +109,7 @@ class Tracker:
         self.config = config or TrackerConfig()
         self._kernels = _kernels(self.config)
         self._associator = associator or _associator(self.config)
+        self._by_distance = takes_distances(self._associator)
         self._weighing = step_numpy.Weighing(
             self.config.gate,
             self.config.use_radial_velocity,
@@ -187,9 +188,13 @@ class Tracker:
         missed, free, alone = np.ones(len(tracks)), np.ones(len(measured.position_m)), np.ones(len(tracks))
         if missed.size and free.size:
             ratio = self._kernels.likelihood_ratios(tracks.mean, tracks.covariance, measured, self._weighing)
+            distance = _distances(tracks.mean[:, kalman.POSITION], measured.position_m) if self._by_distance else None
             for rows in self._groups():
                 part = ratio[rows] * free
-                association = self._associator(part)
+                if distance is None:
+                    association = self._associator(part)
+                else:
+                    association = self._associator(np.where(free > _HALF, distance[rows], np.inf))
                 tracks.mean[rows], tracks.covariance[rows] = self._kernels.update(
                     tracks.mean[rows],
                     tracks.covariance[rows],
@@ -296,6 +301,8 @@ class Tracker:
 def _associator(config: TrackerConfig) -> Associator:
     if config.association == "jpda":
         return make_associator("jpda", engine=config.engine)
+    if config.association == "penalty":
+        return make_associator("penalty", threshold_m=config.distance_threshold_m, penalty_m=config.distance_penalty_m)
     if config.association != "spa":
         return make_associator(config.association)
     rounds = _CONVERGED if config.spa_rounds is None else {"rounds": config.spa_rounds}
@@ -304,7 +311,7 @@ def _associator(config: TrackerConfig) -> Associator:
 
 def _kernels(config: TrackerConfig) -> ModuleType:
     """Return the module of the kernels, ready to run."""
-    no_gain = config.engine == "auto" and config.association == "gnn"
+    no_gain = config.engine == "auto" and config.association in ("gnn", "penalty", "hungarian")
     if no_gain or not takes_numba(cast("Engine", config.engine)):  # the config has checked it
         return step_numpy
     from isactrack.tracking import step_numba
@@ -349,6 +356,11 @@ def birth(
     covariance[:, 1, 1] += cross
     covariance[:, 3, 3] += cross
     return mean, covariance
+
+
+def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the distances (n, m) of points (n, 2) and (m, 2)."""
+    return np.asarray(np.hypot(a[:, None, 0] - b[None, :, 0], a[:, None, 1] - b[None, :, 1]))
 
 
 def _within(a: FloatArray, b: FloatArray, distance: float) -> NDArray[np.bool_]:

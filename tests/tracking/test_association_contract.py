@@ -10,11 +10,20 @@ import pytest
 
 from isactrack.errors import ConfigError
 from isactrack.testing import check_associator, enumerated_marginals
-from isactrack.tracking.association import MAX_RATIO, Association, Associator, FloatArray, checked_ratio, takes_numba
+from isactrack.tracking.association import (
+    MAX_RATIO,
+    Association,
+    Associator,
+    FloatArray,
+    checked_ratio,
+    takes_distances,
+    takes_numba,
+)
 from isactrack.tracking.associators import ASSOCIATORS, make_associator
 from isactrack.tracking.gnn import Gnn
 from isactrack.tracking.jpda import Jpda
 from isactrack.tracking.pda import Pda
+from isactrack.tracking.penalty import Hungarian, Penalty
 from isactrack.tracking.spa import Spa
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
@@ -31,6 +40,8 @@ needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
         pytest.param(partial(Spa, engine="numpy"), id="spa-numpy"),
         pytest.param(partial(Spa, engine="numba"), id="spa-numba", marks=needs_numba),
         pytest.param(partial(Spa, rounds=1, engine="numpy"), id="spa-one-round"),
+        pytest.param(Penalty, id="penalty"),
+        pytest.param(Hungarian, id="hungarian"),
     ],
 )
 def test_contract(make: Callable[[], Associator]) -> None:
@@ -90,6 +101,65 @@ def _unchecked() -> Associator:
     return associate
 
 
+class _Spoilt:
+    """An associator by distance that is right but for one thing."""
+
+    takes_distances = True
+
+    def __init__(
+        self, spoil: Callable[[FloatArray, Association], Association], make: type[Penalty | Hungarian]
+    ) -> None:
+        self._spoil, self._associate = spoil, make()
+
+    def __call__(self, distance: FloatArray) -> Association:
+        return self._spoil(distance, self._associate(distance))
+
+
+def _soft(_: FloatArray, a: Association) -> Association:
+    return Association(0.5 + 0.5 * a.missed, 0.5 * a.probability, 0.5 + 0.5 * a.free)
+
+
+def _first_row_first(distance: FloatArray, a: Association) -> Association:
+    probability = np.zeros_like(distance)
+    left = distance.copy()
+    for k in range(len(distance)):
+        if left.shape[1] and left[k].min() < 1.0:
+            h = int(left[k].argmin())
+            probability[k, h], left[:, h] = 1.0, np.inf
+    return Association(1 - probability.sum(axis=1), probability, 1 - probability.sum(axis=0))
+
+
+def _anything(distance: FloatArray, _: Association) -> Association:
+    return Hungarian()(np.where(np.isfinite(distance), distance, 1e3))
+
+
+def _least_total_of_few(distance: FloatArray, _: Association) -> Association:
+    """As many pairs as rows less one: what one group gains another loses."""
+    a = Penalty()(distance)
+    worst = np.where(a.probability > 0, distance, -1.0)
+    if a.probability.sum() > 1:
+        k, h = np.unravel_index(worst.argmax(), worst.shape)
+        a.probability[k, h] = 0.0
+    return Association(1 - a.probability.sum(axis=1), a.probability, 1 - a.probability.sum(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "promise"),
+    [
+        (_soft, "takes distances is"),
+        (_first_row_first, "in another order"),
+        (_anything, "beyond the gate"),
+        (_least_total_of_few, "beside a group of others"),
+        (lambda _, a: a._replace(free=1 - a.free), "in no gate is not free"),
+    ],
+)
+def test_the_contract_notices_it_of_distances(
+    spoil: Callable[[FloatArray, Association], Association], promise: str
+) -> None:
+    with pytest.raises(AssertionError, match=promise):
+        check_associator(lambda: _Spoilt(spoil, Penalty))
+
+
 @pytest.mark.parametrize(
     ("make", "promise"),
     [
@@ -124,7 +194,9 @@ def test_enumeration_of_two_by_two() -> None:
 
 def test_all_agree_where_each_detection_is_in_one_gate_and_the_choice_is_clear() -> None:
     ratio = np.array([[1e12, 0, 0, 0], [0, 0, 1e12, 0], [0, 0, 0, 1e-12]])
-    for one, other in itertools.pairwise([make() for make in ASSOCIATORS.values()]):
+    by_ratio = [make() for make in ASSOCIATORS.values() if not takes_distances(make())]
+    assert len(by_ratio) == 4
+    for one, other in itertools.pairwise(by_ratio):
         for expected, found in zip(one(ratio), other(ratio), strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-11)
 
@@ -138,11 +210,11 @@ def test_a_row_may_not_be_scaled() -> None:
 
 
 def test_names() -> None:
-    assert list(ASSOCIATORS) == ["gnn", "pda", "jpda", "spa"]
+    assert list(ASSOCIATORS) == ["gnn", "pda", "jpda", "spa", "penalty", "hungarian"]
     assert isinstance(make_associator("spa", rounds=3), Spa)
     with pytest.raises(ConfigError, match="no association method 'mht'") as refused:
         make_associator("mht")
-    assert "gnn, pda, jpda, spa" in refused.value.hint
+    assert "gnn, pda, jpda, spa, penalty, hungarian" in refused.value.hint
     with pytest.raises(ConfigError, match="'pda' does not take rounds"):
         make_associator("pda", rounds=3)
 

@@ -117,7 +117,7 @@ def _run_of(seed: int, frames: int = 40) -> list[Detections]:
     return seen
 
 
-@pytest.mark.parametrize("association", ["gnn", "pda", "jpda", "spa"])
+@pytest.mark.parametrize("association", ["gnn", "pda", "jpda", "spa", "penalty"])
 @pytest.mark.parametrize("filter_name", ["kf", "subkf", "ekf"])
 @pytest.mark.parametrize("paper", [True, False])
 def test_whole_runs_agree(association: str, filter_name: str, paper: bool) -> None:

@@ -17,7 +17,7 @@ from isactrack.tracking.step_numpy import Measured, Weighing
 from isactrack.tracks import TrackStatus
 
 FloatArray = NDArray[np.float64]
-METHODS = ["gnn", "pda", "jpda", "spa"]
+METHODS = ["gnn", "pda", "jpda", "spa", "penalty"]
 FILTERS = ["kf", "subkf", "ekf"]
 H = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0]])
 
@@ -412,7 +412,10 @@ def test_existence_can_confirm_and_drop() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("association", "hungarian"),
+        ("association", "mht"),
+        ("distance_threshold_m", 0.0),
+        ("distance_threshold_m", 1001.0),
+        ("distance_penalty_m", float("inf")),
         ("filter", "ukf"),
         ("engine", "cuda"),
         ("spa_rounds", 0),
