@@ -83,6 +83,9 @@ class OfdmSensor:
         where blocks are evenly spaced.
     csi_scale
         Channel gain of one count at a receiver gain of 0 dB.
+    periodic
+        Whether a block begins every `frame_period_s`. Packets of a network do not: then `frame_period_s` is their mean
+        interval, and only the times of the frames tell when they came.
     """
 
     model: str
@@ -102,6 +105,7 @@ class OfdmSensor:
     reference_seed: int = 1
     stagger_s: tuple[float, ...] = ()
     csi_scale: float = 1.0
+    periodic: bool = True
 
     def __post_init__(self) -> None:
         for name in ("carrier_frequency_hz", "subcarrier_spacing_hz", "frame_period_s", "csi_scale"):

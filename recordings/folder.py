@@ -180,6 +180,11 @@ class StreamRecording(Recording):
         return self._concatenated["frame_lost_bytes"]
 
     @property
+    def blocks(self) -> NDArray[Any]:
+        """What a radio said of each block; see `Recording.blocks`."""
+        return np.concatenate([part.blocks for part in self._parts])
+
+    @property
     def truth_frame_rows(self) -> NDArray[np.int64]:
         """Frame (rows,) int64 of each row of the table of true states."""
         return self._concatenated["truth_frame_rows"]

@@ -15,8 +15,9 @@ import numpy as np
 
 import isactrack
 from isactrack.errors import ConfigError
-from isactrack.fmcw import FmcwSensor, IqOrder
+from isactrack.fmcw import IqOrder
 from isactrack.geometry import Pose
+from isactrack.ofdm import ArrayModel, Capture
 from isactrack.recordings import schema
 from isactrack.sensor import Sensor
 from isactrack.source import Source
@@ -89,22 +90,26 @@ def store_header(file: h5py.File, header: RecordingHeader) -> None:
     profile = _encode(header.profile_text)
     file.create_dataset(schema.PROFILE, data=profile, dtype=h5py.string_dtype("utf-8", max(1, len(profile))))
 
+    kind = schema.kind_of(header.sensor)
     sensor = file.create_group(schema.SENSOR)
-    _store_fields(sensor.attrs, header.sensor, schema.SENSOR_UNITS)
+    set_text(sensor.attrs, schema.KIND, kind)
+    _store_fields(sensor.attrs, header.sensor, schema.SENSOR_UNITS[kind])
     derived = sensor.create_group(schema.DERIVED).attrs
-    for name in schema.DERIVED_UNITS:
+    for name in schema.DERIVED_UNITS[kind]:
         derived[name] = getattr(header.sensor, name)
-    set_text(derived, "units", json.dumps(schema.DERIVED_UNITS))
+    set_text(derived, "units", json.dumps(schema.DERIVED_UNITS[kind]))
     _store_fields(file.create_group(schema.POSE).attrs, header.pose, schema.POSE_UNITS)
 
 
 def load_header(file: h5py.File) -> RecordingHeader:
     """Read the header; KeyError, ValueError, TypeError or IsacError if it is incomplete or contradicts itself."""
     root = file.attrs
-    sensor: dict[str, Any] = _load_fields(file[schema.SENSOR].attrs, FmcwSensor)
+    attrs = file[schema.SENSOR].attrs
+    kind = schema.SENSOR_KINDS["fmcw" if root["schema_version"] < 3 else get_text(attrs, schema.KIND)]
+    sensor: dict[str, Any] = _load_fields(attrs, kind)
     pose: dict[str, Any] = _load_fields(file[schema.POSE].attrs, Pose)
     return RecordingHeader(
-        sensor=FmcwSensor(**sensor),
+        sensor=kind(**sensor),
         source=Source(get_text(root, "source")),
         origin=Source(get_text(root, "origin")),
         profile_text=_decode(file[schema.PROFILE][()]),
@@ -152,16 +157,26 @@ def _store_fields(attrs: h5py.AttributeManager, record: Sensor | Pose, units: Ma
         if isinstance(value, str):
             set_text(attrs, field.name, value)
         else:
-            attrs[field.name] = math.nan if value is None else np.asarray(value)
+            stored = _NONES.get(field.type, math.nan) if value is None else value
+            attrs[field.name] = np.uint8(stored) if isinstance(stored, bool) else np.asarray(stored)
     set_text(attrs, "units", json.dumps(units))
 
 
-def _load_fields(attrs: h5py.AttributeManager, kind: type[FmcwSensor | Pose]) -> dict[str, Any]:
+def _load_fields(attrs: h5py.AttributeManager, kind: type[Sensor | Pose]) -> dict[str, Any]:
     return {field.name: _CONVERTERS[field.type](_attribute(attrs, field.name)) for field in dataclasses.fields(kind)}
 
 
 def _optional_float(value: Any) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def _optional_pair(value: Any) -> tuple[float, float] | None:
+    first, second = (float(item) for item in value)
+    return None if math.isnan(first) and math.isnan(second) else (first, second)
+
+
+def _ints(value: Any) -> tuple[int, ...]:
+    return tuple(int(item) for item in value)
 
 
 def _floats(value: Any) -> tuple[float, ...]:
@@ -173,6 +188,13 @@ _CONVERTERS: dict[Any, Callable[[Any], object]] = {
     int: int,
     float: float,
     float | None: _optional_float,
+    bool: bool,
+    tuple[int, ...]: _ints,
     tuple[float, ...]: _floats,
+    tuple[float, float] | None: _optional_pair,
     IqOrder: lambda value: IqOrder(_decode(value)),
+    ArrayModel: lambda value: ArrayModel(_decode(value)),
+    Capture: lambda value: Capture(_decode(value)),
 }
+_NONES: dict[Any, object] = {tuple[float, float] | None: (math.nan, math.nan)}
+"""What stands in a file for None, where it is not one NaN."""

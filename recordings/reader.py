@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from isactrack.errors import IsacError, RecordingError
 from isactrack.events import Event, EventKind, SidePacket
-from isactrack.frame import GROUP_WORDS, Frame
+from isactrack.frame import GROUP_WORDS, BlockInfo, Frame
 from isactrack.geometry import Pose
+from isactrack.ofdm import OfdmSensor
 from isactrack.recordings import filters, schema
 from isactrack.recordings.header import RecordingHeader, get_text, load_header
 from isactrack.recordings.superblock import AsClosed, read_state
@@ -27,6 +28,7 @@ _READ_ERRORS = (
     OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError, OverflowError, MemoryError,
 )  # fmt: skip
 _CHECKED_COLUMNS = tuple(column.name for column in schema.FRAME_COLUMNS if column.name != "crc32")
+_BLOCK_COLUMNS = tuple(column.name for column in schema.BLOCK_COLUMNS)
 _LIVE_ATTEMPTS = 5
 _LIVE_PAUSE_S = 0.02
 
@@ -165,6 +167,19 @@ class Recording:
     def frame_lost_bytes(self) -> NDArray[np.int64]:
         """Lost bytes (n,) int64 of each frame."""
         return self._columns["lost_bytes"]
+
+    @property
+    def blocks(self) -> NDArray[Any]:
+        """What a radio said of each block, a structured array (n,) of `schema.BLOCK_TYPE`; (0,) for a radar.
+
+        The fields are those of `BlockInfo`.
+        """
+        if not self._has_blocks:
+            return np.zeros(0, dtype=schema.BLOCK_TYPE)
+        table = np.zeros(len(self), dtype=schema.BLOCK_TYPE)
+        for name in _BLOCK_COLUMNS:
+            table[name] = self._columns[name]
+        return table
 
     @property
     def truth_frame_rows(self) -> NDArray[np.int64]:
@@ -344,12 +359,18 @@ class Recording:
         words = samples.reshape(-1).astype(np.int16, copy=False)
         return Frame(
             samples=words,
-            valid=np.unpackbits(packed, count=words.size // GROUP_WORDS).astype(np.bool_),
+            valid=np.unpackbits(packed, count=-(-words.size // GROUP_WORDS)).astype(np.bool_),
             counter=int(self.counters[index]),
             device_time_s=float(self.device_time_s[index]),
             host_monotonic_ns=int(self.host_monotonic_ns[index]),
             host_utc_ns=int(self.host_utc_ns[index]),
+            block=self._block(index),
         )
+
+    def _block(self, index: int) -> BlockInfo | None:
+        if not self._has_blocks:
+            return None
+        return schema.block_of({name: self._columns[name][index] for name in _BLOCK_COLUMNS})
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield the frames of rows `start` to `stop`, exclusive; None for the length at the time of the call."""
@@ -457,7 +478,8 @@ class Recording:
         self._samples = self._dataset(frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape)
         self._mask = self._dataset(frames, schema.VALID, schema.MASK_TYPE, (width,))
         self._filters = filters.describe(self._samples)
-        columns = self._columns_of(frames, schema.FRAME_COLUMNS)
+        self._has_blocks = isinstance(self.sensor, OfdmSensor)
+        columns = self._columns_of(frames, schema.frame_columns(self.sensor))
         self.dataset_lengths = {
             schema.SAMPLES: self._samples.shape[0],
             schema.VALID: self._mask.shape[0],
@@ -511,7 +533,8 @@ class Recording:
         try:
             samples, mask = self._samples[index], self._mask[index]
             row = None if self.schema_version == 1 else tuple(self._columns[name][index] for name in _CHECKED_COLUMNS)
-            whole = schema.checksum(samples, mask, row) == self._columns["crc32"][index]
+            block = tuple(self._columns[name][index] for name in _BLOCK_COLUMNS) if self._has_blocks else None
+            whole = schema.checksum(samples, mask, row, block) == self._columns["crc32"][index]
         except _READ_ERRORS as error:
             if not again:
                 raise self._damaged_item(f"frame {index}", str(error)) from error

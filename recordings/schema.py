@@ -4,14 +4,14 @@
 
     /                       attributes: format, schema_version, package_version, created_utc, uuid, source, origin,
                             device_url, device_model, serial_number, firmware, host_platform, stream, note
-    /sensor                 attributes: every field of FmcwSensor, and `units`
-    /sensor/derived         attributes: range resolution and the like, for readers without isactrack
+    /sensor                 attributes: `kind`, every field of FmcwSensor or OfdmSensor, and `units`
+    /sensor/derived         attributes: resolutions and the like, for readers without isactrack
     /pose                   attributes: the fields of Pose, and `units`
     /profile                text of the profile, verbatim
     /session                one record, rewritten when the recording is closed
-    /frames/samples         (frame, loop, tx, rx, sample pair, word) int16, the raw words, one chunk a frame
+    /frames/samples         (frame, *sensor.word_shape) int16, the raw words, one chunk a frame
     /frames/valid           (frame, byte) uint8, `Frame.valid` through numpy.packbits, one chunk a frame
-    /frames/...             one value a frame: `FRAME_COLUMNS`
+    /frames/...             one value a frame: `FRAME_COLUMNS`, of a radio also `BLOCK_COLUMNS`
     /truth/...              one row a target and frame: `TRUTH_COLUMNS`
     /losses/...             one row a hole of a frame and a run of missing frames: `LOSS_COLUMNS`
     /events/...             one row an event: `EVENT_COLUMNS`
@@ -26,22 +26,28 @@ row whose mark is not the fill value is whole, even if the writer was killed.
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.frame import GROUP_WORDS
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import GROUP_WORDS, BlockFlag, BlockInfo
+from isactrack.ofdm import Capture, OfdmSensor
 from isactrack.sensor import Sensor
 
 FORMAT = "isactrack"
-SCHEMA_VERSION = 2
-READABLE_VERSIONS = (1, 2)
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
 
 FRAMES, TRUTH, LOSSES, EVENTS, SIDE = "frames", "truth", "losses", "events", "side"
 SENSOR, DERIVED, POSE, PROFILE, SESSION = "sensor", "derived", "pose", "profile", "session"
 SAMPLES, VALID, BYTES = "samples", "valid", "bytes"
+KIND = "kind"
+SENSOR_KINDS: Mapping[str, type[FmcwSensor] | type[OfdmSensor]] = {"fmcw": FmcwSensor, "ofdm": OfdmSensor}
+"""What `kind` of `/sensor` says; files before schema version 3 have none, and hold frames of an FMCW radar."""
 REPAIRED_FROM, REPAIR_REPORT = "repaired_from", "repair_report"
 
 SAMPLE_TYPE = np.dtype("<i2")
@@ -100,6 +106,7 @@ class Column:
 
 
 _NAN = float("nan")
+BlockRow = tuple[int, int, float, float, float, float, int, float]
 
 FRAME_COLUMNS = (
     Column(name="counter", dtype="<i8", fill=-1, units="1", axes=("frame",),
@@ -117,6 +124,28 @@ FRAME_COLUMNS = (
     Column(name="truth_time_s", dtype="<f8", fill=_NAN, units="s", axes=("frame",),
            meaning="device time of the frame's truth; NaN if there is none"),
 )  # fmt: skip
+
+BLOCK_COLUMNS = (
+    Column(name="tick", dtype="<i8", fill=-1, units="sample", axes=("frame",),
+           meaning="sample clock of the radio at the first sample of the reference symbol"),
+    Column(name="flags", dtype="<u4", fill=0, units="1", axes=("frame",),
+           meaning="what is wrong with the block: " + ", ".join(f"{flag.value} {flag.name}" for flag in BlockFlag)),
+    Column(name="gain_db", dtype="<f8", fill=_NAN, units="dB", axes=("frame",),
+           meaning="receiver gain that is in the counts"),
+    Column(name="noise_power", dtype="<f8", fill=_NAN, units="count^2", axes=("frame",),
+           meaning="power of the noise in a channel estimate or sample; NaN if it was not measured"),
+    Column(name="cfo_hz", dtype="<f8", fill=_NAN, units="Hz", axes=("frame",),
+           meaning="carrier frequency offset that was taken off"),
+    Column(name="timing_samples", dtype="<f8", fill=_NAN, units="sample", axes=("frame",),
+           meaning="how far the window was moved against the sample clock since the start"),
+    Column(name="clipped", dtype="<i8", fill=-1, units="1", axes=("frame",),
+           meaning="samples that the converter clipped"),
+    Column(name="temperature_c", dtype="<f8", fill=_NAN, units="degC", axes=("frame",),
+           meaning="temperature of the front end; NaN if it does not tell"),
+)  # fmt: skip
+"""What a radio says of each block: the fields of `BlockInfo`, in their order."""
+BLOCK_TYPE = np.dtype([(column.name, column.dtype) for column in BLOCK_COLUMNS])
+"""Record of `Recording.blocks`."""
 
 TRUTH_COLUMNS = (
     Column(name="frame_row", dtype="<i8", fill=-1, units="1", axes=("row",),
@@ -144,7 +173,6 @@ LOSS_COLUMNS = (
            meaning="bytes that did not arrive, of all missing frames of the row"),
 )  # fmt: skip
 LOSS_TYPE = np.dtype([(column.name, column.dtype) for column in LOSS_COLUMNS])
-
 """Record of `Recording.losses`."""
 
 _MONOTONIC = Column(name="host_monotonic_ns", dtype="<i8", fill=-1, units="ns", axes=("row",),
@@ -176,7 +204,7 @@ SIDE_COLUMNS = (
            meaning="CRC-32 of its bytes"),
 )  # fmt: skip
 
-SENSOR_UNITS = {
+FMCW_UNITS = {
     "start_frequency_hz": "Hz",
     "slope_hz_per_s": "Hz/s",
     "idle_time_s": "s",
@@ -191,7 +219,26 @@ SENSOR_UNITS = {
     "rx_gain_db": "dB",
     "loop_interval_s": "s, NaN for back-to-back chirps",
 }
-DERIVED_UNITS = {
+OFDM_UNITS = {
+    "carrier_frequency_hz": "Hz",
+    "subcarrier_spacing_hz": "Hz",
+    "tones": "subcarrier",
+    "frame_period_s": "s",
+    "rx_positions": "wavelength",
+    "tx_streams": "1",
+    "tx_position_m": "m (x, y) in the sensor frame, NaN if it is not known",
+    "fft_size": "sample",
+    "cyclic_prefix_samples": "sample",
+    "gate_samples": "sample",
+    "preamble_root": "1",
+    "reference_seed": "1",
+    "stagger_s": "s",
+    "csi_scale": "channel gain of one count at a receiver gain of 0 dB",
+    "periodic": "1",
+}
+SENSOR_UNITS = {"fmcw": FMCW_UNITS, "ofdm": OFDM_UNITS}
+"""Units of the fields that are no texts, by the kind of the sensor."""
+FMCW_DERIVED_UNITS = {
     "wavelength_m": "m",
     "bandwidth_hz": "Hz",
     "range_resolution_m": "m",
@@ -201,7 +248,61 @@ DERIVED_UNITS = {
     "azimuth_resolution_rad": "rad",
     "azimuth_max_rad": "rad",
 }
+OFDM_DERIVED_UNITS = {
+    "wavelength_m": "m",
+    "bandwidth_hz": "Hz",
+    "sample_rate_hz": "Hz",
+    "symbol_s": "s",
+    "delay_resolution_s": "s",
+    "delay_max_s": "s",
+    "path_resolution_m": "m",
+    "path_max_m": "m",
+    "path_rate_max_mps": "m/s",
+    "blind_path_rate_mps": "m/s",
+    "azimuth_resolution_rad": "rad",
+    "azimuth_max_rad": "rad",
+    "tone_frequencies_hz": "Hz, relative to the carrier",
+}
+DERIVED_UNITS = {"fmcw": FMCW_DERIVED_UNITS, "ofdm": OFDM_DERIVED_UNITS}
 POSE_UNITS = {"x_m": "m", "y_m": "m", "z_m": "m", "yaw_rad": "rad"}
+
+
+def kind_of(sensor: Sensor) -> str:
+    """Return what `kind` of `/sensor` says of a sensor."""
+    return next(kind for kind, cls in SENSOR_KINDS.items() if isinstance(sensor, cls))
+
+
+def frame_columns(sensor: Sensor) -> tuple[Column, ...]:
+    """Return the columns of `/frames`: a radio has those of its blocks too."""
+    return (*FRAME_COLUMNS, *BLOCK_COLUMNS) if isinstance(sensor, OfdmSensor) else FRAME_COLUMNS
+
+
+def sample_units(sensor: Sensor) -> str:
+    """Return the unit of `/frames/samples`."""
+    is_channel = isinstance(sensor, OfdmSensor) and sensor.capture is Capture.CSI
+    return "count, see csi_scale of /sensor" if is_channel else "ADC count"
+
+
+def block_row(block: BlockInfo) -> BlockRow:
+    """Return the values of `BLOCK_COLUMNS`."""
+    return (
+        block.tick, int(block.flags), block.gain_db, block.noise_power, block.cfo_hz, block.timing_samples,
+        block.clipped, block.temperature_c,
+    )  # fmt: skip
+
+
+def block_of(row: Mapping[str, Any]) -> BlockInfo:
+    """Return what a row of `BLOCK_COLUMNS` says, by name."""
+    return BlockInfo(
+        tick=int(row["tick"]),
+        flags=BlockFlag(int(row["flags"])),
+        gain_db=float(row["gain_db"]),
+        noise_power=float(row["noise_power"]),
+        cfo_hz=float(row["cfo_hz"]),
+        timing_samples=float(row["timing_samples"]),
+        clipped=int(row["clipped"]),
+        temperature_c=float(row["temperature_c"]),
+    )
 
 
 def mask_bytes(sensor: Sensor) -> int:
@@ -210,9 +311,15 @@ def mask_bytes(sensor: Sensor) -> int:
 
 
 _ROW = struct.Struct("<qdqqqd")
+_BLOCK_ROW = struct.Struct("<qqddddqd")
 
 
-def checksum(samples: NDArray[Any], mask: NDArray[np.uint8], row: tuple[float, ...] | None) -> int:
+def checksum(
+    samples: NDArray[Any],
+    mask: NDArray[np.uint8],
+    row: tuple[float, ...] | None,
+    block: tuple[float, ...] | None = None,
+) -> int:
     """Return the CRC-32 of a frame.
 
     Parameters
@@ -224,9 +331,13 @@ def checksum(samples: NDArray[Any], mask: NDArray[np.uint8], row: tuple[float, .
     row
         Its other values as they follow in `FRAME_COLUMNS`, 8 bytes each, little-endian: counter, device time, arrival
         on both clocks, lost bytes, time of its truth. None for schema version 1, which left them out.
+    block
+        Of a radio: its values of `BLOCK_COLUMNS`, likewise.
     """
     crc = zlib.crc32(mask.data, zlib.crc32(np.ascontiguousarray(samples, dtype=SAMPLE_TYPE).data))
-    return crc if row is None else zlib.crc32(_ROW.pack(*row), crc)
+    if row is not None:
+        crc = zlib.crc32(_ROW.pack(*row), crc)
+    return crc if block is None else zlib.crc32(_BLOCK_ROW.pack(*block), crc)
 
 
 def holes(valid: NDArray[np.bool_], n_words: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Detections and tracks as CSV: one row each, units in the header, floats that read back exactly."""
+"""Detections, tracks and calibrations as CSV: one row each, units in the header, floats that read back exactly."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,39 @@ from isactrack.tracks import Track, TrackStatus
 
 DETECTION_HEADER = "time_s,range_m,radial_velocity_mps,azimuth_rad,x_m,y_m,snr_db"
 TRACK_HEADER = "time_s,track_id,status,x_m,y_m,vx_mps,vy_mps"
+CALIBRATION_HEADER = "time_s,counter,delay_s,phase_rad,gain_db,quality,status"
+
+
+class CalibratedBlock(Protocol):
+    """What was taken off a block of a radio; `isactrack.processing.channel.BlockCalibration` says what each is."""
+
+    @property
+    def counter(self) -> int:
+        """The block."""
+
+    @property
+    def time_s(self) -> float:
+        """Its device time."""
+
+    @property
+    def delay_s(self) -> float:
+        """Its delay."""
+
+    @property
+    def phase_rad(self) -> float:
+        """Its phase."""
+
+    @property
+    def gain_db(self) -> float:
+        """Its level."""
+
+    @property
+    def quality(self) -> float:
+        """How well it fits the reference."""
+
+    @property
+    def status(self) -> str:
+        """Whether to trust it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -78,6 +111,23 @@ def write_tracks_csv(path: str | Path, steps: Iterable[Sequence[Track]]) -> int:
         If the file cannot be written.
     """
     return _write_csv(Path(path), TRACK_HEADER, (track_row(track) for tracks in steps for track in tracks))
+
+
+def write_calibration_csv(path: str | Path, blocks: Iterable[CalibratedBlock]) -> int:
+    """Write what calibration took off each block of a radio, and return the number of rows.
+
+    The file appears when it is complete; whatever interrupts the writing leaves what was there before.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written.
+    """
+    rows = (
+        (one.time_s, one.counter, one.delay_s, one.phase_rad, one.gain_db, one.quality, str(one.status))
+        for one in blocks
+    )
+    return _write_csv(Path(path), CALIBRATION_HEADER, rows)
 
 
 def read_tracks_csv(path: str | Path) -> TrackTable:

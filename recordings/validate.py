@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isactrack.errors import RecordingError
-from isactrack.frame import Frame
+from isactrack.fmcw import FmcwSensor
+from isactrack.frame import BlockFlag, Frame
+from isactrack.ofdm import OfdmSensor
 from isactrack.recordings import schema
 from isactrack.recordings.reader import Recording
+from isactrack.sensor import require_ofdm
 
 RATE_CHECK = "frame rate"
 RATE_TOLERANCE = 0.01
 """Relative deviation of the frame rate from the profile's that passes."""
+TICK_TOLERANCE = 1e-4
+"""Relative deviation of the sample clock from the count of blocks that passes: two crystals are not further apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ def check_recording(recording: Recording, *, max_loss: float) -> list[Check]:
     checks = [Check("opens", True, f"{len(recording)} frames, {recording.duration_s:.3f} s")]
     for name, check in _CHECKS.items():
         checks.append(_asked(name, check, recording))
+    if isinstance(recording.sensor, OfdmSensor):
+        checks += [_asked(name, check, recording) for name, check in _BLOCK_CHECKS.items()]
     checks += _check_frames(recording)
     checks.append(_check_loss(recording, max_loss))
     return checks
@@ -103,7 +111,8 @@ def _check_lengths(recording: Recording) -> _Answer:
 
 def _check_sample_size(recording: Recording) -> _Answer:
     sensor = recording.sensor
-    return True, f"{sensor.frame_bytes} bytes a frame, (loop, tx, rx, sample) = {sensor.cube_shape}"
+    axes = ("loop", "tx", "rx", "sample") if isinstance(sensor, FmcwSensor) else sensor.word_axes[:-1]
+    return True, f"{sensor.frame_bytes} bytes a frame, ({', '.join(axes)}) = {sensor.cube_shape}"
 
 
 def _check_counters(recording: Recording) -> _Answer:
@@ -128,11 +137,14 @@ def _check_times(recording: Recording) -> _Answer:
 
 
 def _check_rate(recording: Recording) -> _Answer:
+    sensor = recording.sensor
+    if isinstance(sensor, OfdmSensor) and not sensor.periodic:
+        return None, "packets that come when they come have no rate"
     if len(recording) < 2:
         return None, "a rate needs two frames"
     periods = int(recording.counters[-1] - recording.counters[0])
     elapsed_s = float(recording.device_time_s[-1] - recording.device_time_s[0])
-    nominal_hz = 1.0 / recording.sensor.frame_period_s
+    nominal_hz = 1.0 / sensor.frame_period_s
     if periods <= 0 or not elapsed_s > 0.0:
         return None, "counters or times are damaged"
     rate_hz = periods / elapsed_s
@@ -205,6 +217,69 @@ def _check_missing(recording: Recording) -> _Answer:
     return True, f"{len(listed)} runs of missing frames"
 
 
+def _check_ticks(recording: Recording) -> _Answer:
+    """Ask whether the radio's sample clock goes with the count of its blocks, up to the rates of two free clocks."""
+    sensor, blocks = require_ofdm(recording.sensor), recording.blocks
+    ticks = blocks["tick"]
+    jumped = (blocks["flags"][1:] & BlockFlag.DISCONTINUITY) != 0
+    wrong = np.flatnonzero((np.diff(ticks) <= 0) & ~jumped)
+    if wrong.size:
+        return False, f"the tick does not grow after frame {wrong[0]}, {wrong.size} times in all"
+    if not sensor.periodic:
+        return True, "they grow; packets that come when they come have no period"
+    counters = recording.counters
+    stagger_s = np.array([sensor.stagger_of(int(counter)) for counter in counters])
+    blocks_apart = np.diff(counters).astype(np.float64)
+    expected = (blocks_apart * sensor.frame_period_s + np.diff(stagger_s)) * sensor.sample_rate_hz
+    moved = np.abs(np.diff(blocks["timing_samples"]))
+    allowed = TICK_TOLERANCE * np.abs(expected) + moved + 1.5  # both ends are rounded to a sample
+    wrong = np.flatnonzero(~(np.abs(np.diff(ticks) - expected) <= allowed) & ~jumped)
+    if wrong.size:
+        row = int(wrong[0]) + 1
+        return False, (
+            f"the tick of frame {row} is {ticks[row] - ticks[row - 1] - expected[row - 1]:.0f} samples off the count "
+            f"and the stagger of the blocks, {wrong.size} such steps in all"
+        )
+    return True, f"they go with the counters; {np.count_nonzero(jumped)} jumps are flagged"
+
+
+def _check_flags(recording: Recording) -> _Answer:
+    flags = recording.blocks["flags"]
+    unknown = np.flatnonzero(flags & ~np.uint32(sum(BlockFlag)))
+    if unknown.size:
+        return False, f"frame {unknown[0]} has flags {flags[unknown[0]]:#x} that are not known, {unknown.size} in all"
+    counts = count_flags(flags)
+    return True, ", ".join(f"{name} {count}" for name, count in counts.items()) or "no block is flagged"
+
+
+def _check_block_values(recording: Recording) -> _Answer:
+    blocks = recording.blocks
+    good = np.ones(blocks.size, dtype=np.bool_)
+    for name in ("gain_db", "cfo_hz", "timing_samples"):
+        good &= np.isfinite(blocks[name])
+    good &= ~(blocks["noise_power"] < 0.0) & ~np.isinf(blocks["noise_power"])
+    good &= blocks["clipped"] >= 0
+    wrong = np.flatnonzero(~good)
+    if wrong.size:
+        return False, f"block {wrong[0]} has an impossible gain, offset, noise or count, {wrong.size} in all"
+    return True, "gain, offsets, noise and clipped samples"
+
+
+def _check_fragments(recording: Recording) -> _Answer:
+    lost = recording.frame_lost_bytes > 0
+    told = (recording.blocks["flags"] & (BlockFlag.LOST_FRAGMENT | BlockFlag.OVERFLOW)) != 0
+    wrong = np.flatnonzero(lost & ~told)
+    if wrong.size:
+        return False, f"frame {wrong[0]} has holes and no flag says so, {wrong.size} in all"
+    return True, f"{np.count_nonzero(lost)} blocks with holes"
+
+
+def count_flags(flags: NDArray[np.uint32]) -> dict[str, int]:
+    """Return how many blocks have each flag, by its name in lower case; flags that none has are left out."""
+    counts = {str(flag.name).lower(): int(np.count_nonzero(flags & np.uint32(flag))) for flag in BlockFlag}
+    return {name: count for name, count in counts.items() if count}
+
+
 _CHECKS: dict[str, Callable[[Recording], _Answer]] = {
     "schema version": _check_version,
     "source given": _check_source,
@@ -220,6 +295,13 @@ _CHECKS: dict[str, Callable[[Recording], _Answer]] = {
     "side packets readable": _check_side_packets,
     "missing frames listed": _check_missing,
 }
+_BLOCK_CHECKS: dict[str, Callable[[Recording], _Answer]] = {
+    "ticks go with counters": _check_ticks,
+    "block flags known": _check_flags,
+    "block values possible": _check_block_values,
+    "holes flagged": _check_fragments,
+}
+"""Of a radio only."""
 _READABLE, _MASKS, _HOLES, _LOSS = "frames readable", "masks agree with lost bytes", "holes listed", "loss"
 
 
@@ -258,7 +340,7 @@ def _check_frames(recording: Recording) -> list[Check]:
             _MASKS, not faults.masks, _contradiction(faults.masks, f"{recording.incomplete_frames} frames incomplete")
         ),
         Check(_HOLES, None, "schema version 1 has no table of losses")
-        if recording.schema_version < schema.SCHEMA_VERSION
+        if recording.schema_version == 1
         else Check(_HOLES, not faults.holes, _contradiction(faults.holes, f"{listed.size} holes")),
     ]
 

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from isactrack.errors import ConfigError, RecordingError
 from isactrack.events import Event, SidePacket
-from isactrack.frame import Frame
+from isactrack.frame import BlockInfo, Frame
+from isactrack.ofdm import OfdmSensor
 from isactrack.recordings import filters, locks, schema
 from isactrack.recordings.header import RecordingHeader, set_text, store_header
 from isactrack.truth import Truth
@@ -86,6 +87,7 @@ class RecordingWriter:
         self._path = Path(path)
         self._compression = compression
         self._frame_words = header.sensor.frame_words
+        self._has_blocks = isinstance(header.sensor, OfdmSensor)
         self._flush_interval_s = flush_interval_s
         self._frames = self._incomplete = self._missing = self._lost_bytes = 0
         self._last_counter: int | None = None
@@ -124,7 +126,8 @@ class RecordingWriter:
         Raises
         ------
         ConfigError
-            If the frame does not have the size of the sensor's frames, or its counter is negative.
+            If the frame does not have the size of the sensor's frames, its counter is negative, or it does not say of
+            its block what a radio's frame has to, and only a radio's.
         RecordingError
             If the disk is full or the file cannot be written; the recording is closed then, and every frame that was
             appended before is readable. Also if the recording was closed.
@@ -138,6 +141,7 @@ class RecordingWriter:
             )
         if not 0 <= frame.counter <= _INT64_MAX:
             raise ConfigError(f"a frame counter of {frame.counter} is impossible", "a driver counts frames from 0")
+        self._check_block(frame.block)
         with self._guard():
             self._store(frame, truth)
         self._flush_if_due()
@@ -244,10 +248,10 @@ class RecordingWriter:
             frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape, ("frame", *header.sensor.word_axes), options
         )
         self._mask = _PerFrame(frames, schema.VALID, schema.MASK_TYPE, (width,), schema.MASK_AXES, options)
-        set_text(self._samples.dataset.attrs, "units", "ADC count")
+        set_text(self._samples.dataset.attrs, "units", schema.sample_units(header.sensor))
         set_text(self._mask.dataset.attrs, "units", "1 bit for 4 words, first in the high bit")
         side = self._file.create_group(schema.SIDE)
-        self._rows = _Table(frames, schema.FRAME_COLUMNS)
+        self._rows = _Table(frames, schema.frame_columns(header.sensor))
         self._rows.reserve(1)  # at the front, where a cut leaves it
         self._truth = _Table(self._file.create_group(schema.TRUTH), schema.TRUTH_COLUMNS)
         self._losses = _Table(self._file.create_group(schema.LOSSES), schema.LOSS_COLUMNS)
@@ -272,17 +276,32 @@ class RecordingWriter:
         lost_bytes = frame.lost_bytes
         truth_time_s = math.nan if truth is None else truth.time_s
         values = (frame.counter, frame.device_time_s, frame.host_monotonic_ns, frame.host_utc_ns, lost_bytes)
-        crc = schema.checksum(words, mask, (*values, truth_time_s))
+        block = None if frame.block is None else schema.block_row(frame.block)
+        crc = schema.checksum(words, mask, (*values, truth_time_s), block)
         if truth is not None:
             states = zip(truth.target_id, truth.position_m, truth.velocity_mps, strict=True)
             self._truth.extend([(row, truth.time_s, *state) for state in states])
         self._losses.extend(losses)
-        self._rows.extend([(*values, crc, truth_time_s)])
+        self._rows.extend([(*values, crc, truth_time_s, *(block or ()))])
         self._frames += 1
         self._incomplete += lost_bytes > 0
         self._missing += self._gap(frame)
         self._last_counter = frame.counter
         self._lost_bytes += lost_bytes
+
+    def _check_block(self, block: BlockInfo | None) -> None:
+        if (block is not None) != self._has_blocks:
+            raise ConfigError(
+                "a radio's frame says nothing of its block" if block is None else "a radar's frame speaks of a block",
+                "the driver gives `Frame.block` for an OfdmSensor, and for no other",
+            )
+        if block is not None and not (
+            0 <= block.tick <= _INT64_MAX and 0 <= block.clipped <= _INT64_MAX and 0 <= block.flags < 2**32
+        ):
+            raise ConfigError(
+                f"a block of tick {block.tick}, flags {int(block.flags)} and clipped {block.clipped} is impossible",
+                "none of them is negative, and flags have 32 bits",
+            )
 
     def _gap(self, frame: Frame) -> int:
         """Return the number of frames that are missing before this one."""

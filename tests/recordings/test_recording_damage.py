@@ -162,7 +162,7 @@ def test_edited_files_are_refused(tmp_path: Path, record: Any) -> None:
         file["truth/frame_row"][0] = 2
 
     said = {
-        newer: "schema version 7, this isactrack reads up to 2", no_counter: "counter", no_field: "slope_hz_per_s",
+        newer: "schema version 7, this isactrack reads up to 3", no_counter: "counter", no_field: "slope_hz_per_s",
         impossible_sensor: "must be positive", other_sensor: "expected int16", no_source: "a friend",
         group_for_dataset: "damaged", unsorted_truth: "not in the order of the frames",
     }  # fmt: skip

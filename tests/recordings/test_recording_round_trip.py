@@ -155,7 +155,7 @@ def test_a_file_describes_itself(tmp_path: Path, header: RecordingHeader, record
         assert file["profile"][()].decode() == header.profile_text
         for name in ("format", "created_utc", "uuid", "host_platform", "package_version"):
             assert file.attrs[name], name
-        assert file.attrs["schema_version"] == 2
+        assert file.attrs["schema_version"] == 3
 
 
 def test_words_in_the_file_follow_the_sensor(tmp_path: Path, header: RecordingHeader, sensor: FmcwSensor) -> None:
