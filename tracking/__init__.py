@@ -1,10 +1,10 @@
 """From detections to tracks, and the measures that tell how good they are.
 
 `Tracker` predicts, associates by any method of `associators` (GNN, PDA, JPDA, SPA, the Hungarian algorithm with and
-without a penalty, or one's own that keeps the contract of `association`), updates with positions and, if told so, radial
-velocities, and gives each track a probability of existence. `paper_config` has the settings of mnomp-spa-kf,
-`bistatic_tracker_config` those for the bistatic radio. Metrics: OSPA, labelled OSPA, MOSPA, GOSPA, trajectory
-GOSPA, CLEAR-MOT, RMSE and NEES.
+without a penalty, or one's own that keeps the contract of `association`), updates with positions and, if told so,
+radial velocities, and gives each track a probability of existence. `paper_config` has the settings of mnomp-spa-kf,
+`bistatic_tracker_config` those for the bistatic radio. Metrics: OSPA, labelled OSPA, MOSPA, GOSPA, trajectory GOSPA,
+CLEAR-MOT, RMSE and NEES.
 """
 
 from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks, score_scans
