@@ -137,7 +137,10 @@ class BlockAssembler:
             return []
         self.stats.packets += 1
         self._place(packet, partial)
-        return list(self._finished(self._newest - self._late_blocks))
+        give_up_below = self._newest - self._late_blocks
+        if partial.missing and self._next >= give_up_below:
+            return []
+        return list(self._finished(give_up_below))
 
     def flush(self) -> list[Frame]:
         """End the stream: return every block of which anything came, complete or not."""
@@ -188,7 +191,8 @@ class BlockAssembler:
         samples = slice(packet.sample_first, packet.sample_first + packet.sample_count)
         have = partial.have[rows, samples]
         new = have.size - int(np.count_nonzero(have))
-        partial.flags |= packet.flags
+        if packet.flags:
+            partial.flags |= packet.flags
         if not new:
             self.stats.duplicate_packets += 1
             return

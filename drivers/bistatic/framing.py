@@ -121,7 +121,7 @@ def decode(data: bytes | memoryview) -> Packet:
         raise BadPacketError(f"{len(data)} bytes are less than a header", "is this the radio's data port?")
     (magic, version, kind, stream, sequence, block, tick, rate_num, rate_den, row_first, row_count, sample_first,
      sample_count, fragment, fragments, flags, gain_cdb, clipped, cfo_hz, timing, noise, temperature, _, length,
-     crc) = _LAYOUT.unpack_from(data)  # fmt: skip
+     _) = _LAYOUT.unpack_from(data)  # fmt: skip
     if magic != MAGIC or version != VERSION:
         raise BadPacketError(
             f"a packet begins with {bytes(data[:5])!r}, not with {MAGIC!r} and version {VERSION}",
@@ -130,7 +130,7 @@ def decode(data: bytes | memoryview) -> Packet:
     if length != len(data) - HEADER_BYTES:
         raise BadPacketError(f"a packet of {len(data)} bytes says it has {HEADER_BYTES + length}", "it was cut")
     payload = bytes(data[HEADER_BYTES:])
-    if zlib.crc32(payload, zlib.crc32(data[: HEADER_BYTES - 4])) != crc:
+    if not checksum_matches(data):
         raise BadPacketError("the checksum of a packet does not match", "bits were flipped: cable, hub or memory")
     try:
         known = PacketKind(kind)
@@ -142,6 +142,12 @@ def decode(data: bytes | memoryview) -> Packet:
         sample_count=sample_count, fragment=fragment, fragments=fragments, gain_cdb=gain_cdb, flags=BlockFlag(flags),
         noise_power=noise, cfo_hz=cfo_hz, timing_samples=timing, temperature_cc=temperature, clipped=clipped,
     )  # fmt: skip
+
+
+def checksum_matches(data: bytes | memoryview) -> bool:
+    """Return whether the checksum in the header of a packet, a header long at least, is that of its bytes."""
+    crc = zlib.crc32(data[HEADER_BYTES:], zlib.crc32(data[: HEADER_BYTES - 4]))
+    return crc == int.from_bytes(data[HEADER_BYTES - 4 : HEADER_BYTES], "little")
 
 
 def packet_length(head: bytes | memoryview) -> int:
