@@ -47,6 +47,7 @@ RULES: Final[Rules] = {
     FaultKind.GARBAGE: FaultRule(
         "random bytes in the USB stream, or foreign datagrams: once, or before each block for a duration",
         duration_s=0.0,
+        needs_start=True,
     ),
     FaultKind.SILENT_LO: FaultRule("the LO box answers nothing"),
     FaultKind.SLOW_LO: FaultRule("the LO box answers late"),

@@ -1,0 +1,70 @@
+"""How far ahead of its host a radio may be that has no clock: a simulation that goes as fast as it can."""
+
+import math
+import threading
+import time
+from typing import Final
+
+AHEAD_BLOCKS: Final = 64
+"""Blocks that a fast radio may be ahead of the host."""
+STARVED_S: Final = 0.005
+"""A host that waits for so long gets more blocks: those that it waits for were lost on the way."""
+
+
+class HostPace:
+    """What the host has taken, told by whoever hands it the frames; without anybody who tells, nobody waits.
+
+    A fast radio would fill every queue of its host in no time, and blocks would be lost that no real radio would lose.
+    So it waits at `AHEAD_BLOCKS` until the host has come half the way, and then makes all the blocks that it may: two
+    threads that took turns block by block would spend their time in taking turns.
+    """
+
+    def __init__(self, ahead: int = AHEAD_BLOCKS) -> None:
+        self._ahead = ahead
+        self._moved = threading.Condition()
+        self._wanted: float = math.inf  # block from which on somebody waits
+        self._taken = -1
+        self._told = False
+        self._reading_since_s = math.inf
+
+    def follow(self) -> None:
+        """Let the radio wait from now on: somebody tells."""
+        self._told = True
+
+    def begin(self) -> None:
+        """Begin a run: nothing is taken."""
+        with self._moved:
+            self._taken, self._reading_since_s = -1, math.inf
+
+    def reads(self) -> None:
+        """Note that the host waits for a block."""
+        self._reading_since_s = time.monotonic()
+
+    def took(self, block: int | None) -> None:
+        """Note that the host waits no more: it has taken a block, or given up."""
+        self._reading_since_s = math.inf
+        if block is not None and block > self._taken:
+            self._taken = block
+            if block >= self._wanted:
+                self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        with self._moved:
+            self._moved.notify_all()
+
+    def wait(self, block: int, stop: threading.Event) -> bool:
+        """Wait until a block may be sent; return False once the radio is stopped."""
+        if self._told and block > self._taken + self._ahead:
+            with self._moved:
+                self._wanted = block - self._ahead // 2
+                while self._taken < self._wanted and not stop.is_set():
+                    if self._starved():
+                        self._taken = block - self._ahead // 2
+                        break
+                    self._moved.wait(STARVED_S)
+                self._wanted = math.inf
+        return not stop.is_set()
+
+    def _starved(self) -> bool:
+        return time.monotonic() - self._reading_since_s > STARVED_S
