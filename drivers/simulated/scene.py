@@ -1,19 +1,23 @@
 """The scenes that simulated sensors look at: people, cyclists and cars that move, and what stands still.
 
 Everything is in the sensor frame (x right, y along boresight, metres) and a function of device time, so that the truth
-of any instant is known without asking the emulator.
+of any instant is known without asking the emulator. Only the scenes of rooms (`isactrack.drivers.simulated.rooms`) are
+in the frame of the room; `Scene.seen_from` brings them into that of a sensor.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.drivers.simulated.bodies import Body, Scatterers, car, cyclist, person
-from isactrack.drivers.simulated.paths import Course, Motion, Path, Walk
+from isactrack.drivers.simulated.bodies import Body, Scatterers, breathing, car, cyclist, person
+from isactrack.drivers.simulated.paths import Course, Motion, Path, Seen, Walk
+from isactrack.drivers.simulated.rooms import KINDS, ROOMS, Room, draw_static, draw_strolls
 from isactrack.errors import ConfigError
+from isactrack.geometry import Pose
 from isactrack.truth import Truth
 
 FloatArray = NDArray[np.float64]
@@ -76,6 +80,12 @@ class Scene:
         Edge of the field of view to both sides of boresight: the truth does not name a target beyond it.
     repeat_s
         Time after which everything begins anew.
+    room
+        The room whose frame all is in; None for a scene in the frame of its sensor.
+    duration_s
+        How long a run of it lasts; infinite where nothing says so.
+    begin_s
+        The scene's time at device time 0.
     """
 
     name: str
@@ -83,6 +93,25 @@ class Scene:
     static: Scatterers = field(default_factory=lambda: _points([], []))
     azimuth_max_rad: float = math.pi
     repeat_s: float = math.inf
+    room: Room | None = None
+    duration_s: float = math.inf
+    begin_s: float = 0.0
+
+    def seen_from(self, pose: Pose) -> "Scene":
+        """Return the scene of a room in the frame of a sensor; one without a room is in that frame already."""
+        if self.room is None:
+            return self
+        static = replace(
+            self.static,
+            position_m=pose.to_sensor(self.static.position_m),
+            velocity_mps=pose.velocity_to_sensor(self.static.velocity_mps),
+        )
+        targets = tuple(replace(target, path=Seen(target.path, pose)) for target in self.targets)
+        return replace(self, targets=targets, static=static, room=None)
+
+    def later(self, offset_s: float) -> "Scene":
+        """Return the scene for a sensor whose time 0 is `offset_s` of this one."""
+        return self if offset_s == 0.0 else replace(self, begin_s=self.begin_s + offset_s)
 
     def truth(self, time_s: float) -> Truth:
         """Return the true states, those of the bodies' centres, of the targets in view at a device time."""
@@ -122,11 +151,12 @@ class Scene:
         return [(target, target.path.motion(scene_s)) for target in self.targets if target.path.present(scene_s)]
 
     def _scene_time(self, time_s: float) -> float:
-        return time_s if math.isinf(self.repeat_s) else time_s % self.repeat_s
+        scene_s = time_s + self.begin_s
+        return scene_s if math.isinf(self.repeat_s) else scene_s % self.repeat_s
 
 
 def make_scene(name: str, seed: int = 0) -> Scene:
-    """Return a scene by name; the seed draws bodies and furniture, not paths.
+    """Return a scene by name; the seed draws bodies and furniture, and the paths of people in rooms.
 
     Raises
     ------
@@ -254,6 +284,14 @@ def _room_only(rng: np.random.Generator) -> Scene:
     return Scene("room", (), _room(rng))
 
 
+def _in_room(room: Room, kind: str, rng: np.random.Generator) -> Scene:
+    """Let people be in a room; a seed has the same furniture whatever they do."""
+    static = draw_static(room, rng)
+    strolls, duration_s = draw_strolls(room, kind, rng)
+    targets = tuple(Target(index, path, breathing(person(rng), rng)) for index, path in enumerate(strolls, start=1))
+    return Scene(f"{room.name}-{kind}", targets, static, room=room, duration_s=duration_s)
+
+
 def _noise(rng: np.random.Generator) -> Scene:
     """Leave nothing but receiver noise."""
     return Scene("noise")
@@ -267,6 +305,7 @@ SCENES: dict[str, Callable[[np.random.Generator], Scene]] = {
     "walker": _walker,
     "room": _room_only,
     "noise": _noise,
+    **{f"{name}-{kind}": partial(_in_room, room, kind) for name, room in ROOMS.items() for kind in KINDS},
 }
 """Scenes by name."""
-_SAME_AS = {"experiment1": "crossing"}
+_SAME_AS = {"experiment1": "crossing", **{f"{name}-{kind}": name for name in ROOMS for kind in KINDS}}
