@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor
 from isactrack.frame import GROUP_WORDS, Frame
 from isactrack.recordings.export import ExportReport, FrameRange, MissingFrames, runs
 from isactrack.recordings.replacing import replacing
@@ -39,8 +40,13 @@ def export_bin(frames: FrameRange, path: Path, table_path: Path, *, missing: Mis
     Raises
     ------
     ConfigError
-        If frames are missing and `missing` says to refuse them.
+        If frames are missing and `missing` says to refuse them, or the frames are those of a radio.
     """
+    if not isinstance(frames.recording.sensor, FmcwSensor):
+        raise ConfigError(
+            "adc_data.bin is how TI's tools keep the samples of a radar, and this is a recording of a radio",
+            "export to *.npz, or to *.sigmf-meta if the radio captured samples",
+        )
     if frames.missing_frames and missing is MissingFrames.REFUSE:
         raise ConfigError(
             f"{frames.missing_frames} frames are missing, and adc_data.bin cannot say so",

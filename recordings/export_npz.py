@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from isactrack.fmcw import FmcwSensor
 from isactrack.recordings.export import ExportReport, FrameRange
 from isactrack.recordings.replacing import replacing
-from isactrack.sensor import require_fmcw
 
 COLUMNS = ("counters", "device_time_s", "host_monotonic_ns", "host_utc_ns", "frame_lost_bytes")
 """One value a frame, named as in `Recording`."""
@@ -19,10 +19,14 @@ COLUMNS = ("counters", "device_time_s", "host_monotonic_ns", "host_utc_ns", "fra
 def export_npz(frames: FrameRange, path: Path) -> ExportReport:
     """Write samples, masks, times and parameters; see `export_recording`.
 
-    ``samples`` are complex64 (frame, loop, tx, rx, sample), lost ones 0; ``valid`` bool of the same shape; the columns
-    of `COLUMNS` (frame,); ``range_axis_m`` (sample,) and ``velocity_axis_mps`` (loop,); the fields of the sensor as
-    ``sensor_NAME``, the pose as ``pose_NAME``, and where the recording came from as texts. Frames that never arrived
-    show as jumps of ``counters``.
+    ``samples`` are complex64 (frame, *cube), lost ones 0; ``valid`` bool of the same shape; ``axes`` the names of those
+    axes; the columns of `COLUMNS` (frame,); the fields of the sensor as ``sensor_NAME``, the pose as ``pose_NAME``, and
+    where the recording came from as texts. Frames that never arrived show as jumps of ``counters``.
+
+    A radar's cube is (loop, tx, rx, sample), with ``range_axis_m`` (sample,) and ``velocity_axis_mps`` (loop,). A
+    radio's is (stream, rx, tone), or (1, rx, sample) where it captures samples, with ``tone_frequencies_hz`` (tone,)
+    and what it said of each block as ``block_NAME`` (frame,). They are counts: the channel is ``samples *
+    sensor_csi_scale * 10 ** (-block_gain_db / 20)``.
 
     Parameters
     ----------
@@ -56,9 +60,16 @@ def _masks(frames: FrameRange) -> Iterable[np.ndarray[Any, np.dtype[np.bool_]]]:
 
 def _facts(frames: FrameRange) -> dict[str, np.ndarray[Any, Any]]:
     recording = frames.recording
-    sensor, header = require_fmcw(recording.sensor), recording.header
+    sensor, header = recording.sensor, recording.header
     facts: dict[str, Any] = {name: getattr(recording, name)[frames.rows] for name in COLUMNS}
-    facts["range_axis_m"], facts["velocity_axis_mps"] = sensor.range_axis_m, sensor.velocity_axis_mps
+    if isinstance(sensor, FmcwSensor):
+        facts["axes"] = ("frame", "loop", "tx", "rx", "sample")
+        facts["range_axis_m"], facts["velocity_axis_mps"] = sensor.range_axis_m, sensor.velocity_axis_mps
+    else:
+        facts["axes"] = ("frame", *sensor.word_axes[:-1])
+        facts["tone_frequencies_hz"] = sensor.tone_frequencies_hz
+        blocks = recording.blocks[frames.rows]
+        facts |= {f"block_{name}": blocks[name] for name in blocks.dtype.names or ()}
     for field in fields(sensor):
         value = getattr(sensor, field.name)
         facts[f"sensor_{field.name}"] = np.nan if value is None else value

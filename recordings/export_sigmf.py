@@ -2,11 +2,13 @@
 
 The receivers become SigMF's channels, interleaved sample by sample, and the words of each sample I and Q in this order,
 whatever they were on the wire. A frame is a capture segment. Time between chirps and frames is not in the file: samples
-follow each other at the sampling rate within a chirp only.
+follow each other at the sampling rate within a chirp, or the gate of a radio, only. A channel estimate is no stream of
+samples, and SigMF has no type for it.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -16,11 +18,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
-from isactrack.frame import Frame
+from isactrack.frame import BlockInfo, Frame
+from isactrack.ofdm import Capture
 from isactrack.recordings.export import ExportReport, FrameRange, runs
 from isactrack.recordings.replacing import replacing
-from isactrack.sensor import require_fmcw
+from isactrack.recordings.schema import block_of
+from isactrack.sensor import Sensor
 from isactrack.units import NS_PER_S
 
 SIGMF_VERSION = "1.2.0"
@@ -36,9 +41,19 @@ def export_sigmf(frames: FrameRange, data_path: Path, meta_path: Path) -> Export
     frames
         What to write.
     data_path, meta_path
-        The file of samples, ci16_le (frame, loop, tx, sample, rx), and that of metadata.
+        The file of samples, ci16_le (frame, loop, tx, sample, rx) or (frame, stream, sample, rx), and that of metadata.
+
+    Raises
+    ------
+    ConfigError
+        If the frames are channel estimates.
     """
-    sensor = require_fmcw(frames.recording.sensor)
+    sensor = frames.recording.sensor
+    if not isinstance(sensor, FmcwSensor) and sensor.capture is Capture.CSI:
+        raise ConfigError(
+            "the frames are channel estimates, and SigMF describes streams of samples",
+            'export to *.npz; a radio that captures samples (capture.kind = "iq") records what SigMF can hold',
+        )
     digest, written = hashlib.sha512(), 0
     lost: list[dict[str, object]] = []
     with replacing(meta_path) as meta:
@@ -54,21 +69,20 @@ def export_sigmf(frames: FrameRange, data_path: Path, meta_path: Path) -> Export
     return frames.report((data_path, meta_path), written)
 
 
-def samples_per_frame(sensor: FmcwSensor) -> int:
+def samples_per_frame(sensor: Sensor) -> int:
     """Return the samples of one receiver in a frame."""
-    return sensor.loops_per_frame * sensor.n_tx * sensor.samples_per_chirp
+    return math.prod(sensor.cube_shape) // sensor.n_rx
 
 
-def channel_words(frame: Frame, sensor: FmcwSensor) -> NDArray[np.int16]:
-    """Return the samples of a frame as int16 (loop, tx, sample, rx, 2), I before Q; lost ones are 0."""
-    cube = sensor.decode(frame)  # int16 values are exact in complex64
-    by_sample = np.moveaxis(cube, 2, 3)
+def channel_words(frame: Frame, sensor: Sensor) -> NDArray[np.int16]:
+    """Return the samples of a frame as int16 (..., sample, rx, 2), I before Q; lost ones are 0."""
+    by_sample = np.swapaxes(sensor.decode(frame), -1, -2)  # int16 values are exact in complex64
     return np.stack([by_sample.real, by_sample.imag], axis=-1).astype("<i2")
 
 
-def _loss_annotations(frame: Frame, sensor: FmcwSensor, first_sample: int) -> Iterator[dict[str, object]]:
-    lost = ~sensor.decode_valid(frame)  # (loop, tx, rx, sample)
-    by_sample = np.moveaxis(lost, 2, 3).reshape(-1, sensor.n_rx)
+def _loss_annotations(frame: Frame, sensor: Sensor, first_sample: int) -> Iterator[dict[str, object]]:
+    lost = ~sensor.decode_valid(frame)  # (..., rx, sample)
+    by_sample = np.swapaxes(lost, -1, -2).reshape(-1, sensor.n_rx)
     for start, count in runs(np.asarray(by_sample.any(axis=1))):
         receivers = np.flatnonzero(by_sample[start : start + count].any(axis=0)).tolist()
         yield {
@@ -106,9 +120,13 @@ def _start(item: dict[str, object]) -> int:
 
 def _global(frames: FrameRange, sha512: str) -> dict[str, object]:
     recording = frames.recording
-    sensor, header = require_fmcw(recording.sensor), recording.header
+    sensor, header = recording.sensor, recording.header
     waveform: dict[str, Any] = asdict(sensor)
-    waveform["iq_order"] = sensor.iq_order.name
+    axes = ["frame", "stream", "sample", "rx"]
+    if isinstance(sensor, FmcwSensor):
+        waveform["iq_order"] = sensor.iq_order.name
+        axes = ["frame", "loop", "tx", "sample", "rx"]
+    *outer, rx, sample = sensor.cube_shape
     hardware = " ".join(filter(None, (header.device_model, header.serial_number, header.firmware)))
     return {
         "core:datatype": "ci16_le",
@@ -128,15 +146,17 @@ def _global(frames: FrameRange, sha512: str) -> dict[str, object]:
         "isactrack:profile_text": header.profile_text,
         "isactrack:pose": asdict(recording.pose),
         "isactrack:sensor": waveform,
-        "isactrack:axes": ["frame", "loop", "tx", "sample", "rx"],
-        "isactrack:shape": [len(frames), sensor.loops_per_frame, sensor.n_tx, sensor.samples_per_chirp, sensor.n_rx],
+        "isactrack:axes": axes,
+        "isactrack:shape": [len(frames), *outer, sample, rx],
         "isactrack:missing_frames": frames.missing_frames,
         "isactrack:lost_bytes": frames.lost_bytes,
     }
 
 
 def _captures(frames: FrameRange) -> Iterator[dict[str, object]]:
-    recording, size = frames.recording, samples_per_frame(require_fmcw(frames.recording.sensor))
+    recording, size = frames.recording, samples_per_frame(frames.recording.sensor)
+    sensor, blocks = recording.sensor, recording.blocks
+    frequency_hz = sensor.centre_frequency_hz if isinstance(sensor, FmcwSensor) else sensor.carrier_frequency_hz
     first = int(frames.counters[0])
     for row, index in enumerate(range(frames.start, frames.stop)):
         counter, utc_ns = int(recording.counters[index]), int(recording.host_utc_ns[index])
@@ -144,19 +164,21 @@ def _captures(frames: FrameRange) -> Iterator[dict[str, object]]:
             "core:sample_start": row * size,
             # Counts on over frames that are missing here.
             "core:global_index": max(counter - first, 0) * size,
-            "core:frequency": require_fmcw(recording.sensor).centre_frequency_hz,
+            "core:frequency": frequency_hz,
             "isactrack:counter": counter,
             "isactrack:device_time_s": float(recording.device_time_s[index]),
             "isactrack:host_monotonic_ns": int(recording.host_monotonic_ns[index]),
         }
         if utc_ns > 0:
             capture["core:datetime"] = utc_text(utc_ns)
+        if blocks.size:
+            capture["isactrack:block"] = _block(block_of(blocks[index]))
         yield capture
 
 
 def _event_annotations(frames: FrameRange) -> Iterator[dict[str, object]]:
     """Yield what happened beside the frames, each at the frame that was next."""
-    recording, size = frames.recording, samples_per_frame(require_fmcw(frames.recording.sensor))
+    recording, size = frames.recording, samples_per_frame(frames.recording.sensor)
     for row, event in zip(recording.event_frame_rows, recording.events, strict=True):
         if frames.start <= row < frames.stop or (row == frames.stop == len(recording)):
             yield {
@@ -167,6 +189,12 @@ def _event_annotations(frames: FrameRange) -> Iterator[dict[str, object]]:
                 "isactrack:host_monotonic_ns": event.host_monotonic_ns,
                 "isactrack:host_utc_ns": event.host_utc_ns,
             }
+
+
+def _block(block: BlockInfo) -> dict[str, object]:
+    """Return what a radio said of a block; JSON has no NaN, so what is not known is null."""
+    known = {name: None if math.isnan(value) else value for name, value in asdict(block).items()}
+    return {**known, "flags": int(block.flags)}
 
 
 def utc_text(utc_ns: int) -> str:

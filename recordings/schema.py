@@ -291,8 +291,8 @@ def block_row(block: BlockInfo) -> BlockRow:
     )  # fmt: skip
 
 
-def block_of(row: Mapping[str, Any]) -> BlockInfo:
-    """Return what a row of `BLOCK_COLUMNS` says, by name."""
+def block_of(row: Any) -> BlockInfo:
+    """Return what a row of `BLOCK_COLUMNS`, a mapping or a record of `BLOCK_TYPE`, says."""
     return BlockInfo(
         tick=int(row["tick"]),
         flags=BlockFlag(int(row["flags"])),
