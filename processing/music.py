@@ -1,0 +1,278 @@
+"""2D-MUSIC: paths in delay and azimuth from a window of blocks without clutter (sec. III-C).
+
+The steps, each in a module of its own:
+
+1. the Gram matrix of the snapshots, and how many of its eigenvalues are more than noise (`model_order`),
+2. if smoothing is on, the subspace of the forward-backward mean over sub-arrays (`smoothing`),
+3. the spectrum on a grid (`music_spectrum`), and its highest peaks at delays at which the impulse response stands out,
+4. their places between the points of the grid, then all paths fitted together to the whole aperture; paths that explain
+   no more than noise would are dropped, the weakest first (`path_fit`),
+5. the covariance of each path: the Cramer-Rao bound at the amplitudes found, with the noise power that the fit leaves
+   where that is more than what the guard tones say. Bodies are no points, and their residual says by how much.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import gamma
+
+from isactrack.errors import ConfigError
+from isactrack.ofdm import OfdmSensor
+from isactrack.processing.channel import Paths
+from isactrack.processing.model_order import edge_order, noise_floor
+from isactrack.processing.music_spectrum import (
+    DelayAzimuthMap,
+    Manifold,
+    SpectrumGrid,
+    gram_eigen,
+    principal_snapshots,
+    pseudo_spectrum,
+)
+from isactrack.processing.ofdm_config import MusicConfig
+from isactrack.processing.path_fit import PathFit, fit_paths, refine_peaks
+from isactrack.processing.peaks import local_maxima
+from isactrack.processing.smoothing import check_even, smoothed_noise_edge, smoothed_subspace
+from isactrack.units import db_to_power, power_to_db
+
+ComplexArray = NDArray[np.complex128]
+FloatArray = NDArray[np.float64]
+
+_FALSE_ALARM: Final = 1e-3
+"""Probability that noise makes a delay stand out, or a path, anywhere."""
+_MERGED: Final = 0.25
+"""Of a cell: peaks closer than this in both axes are one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MusicOutput:
+    """What 2D-MUSIC finds in a window.
+
+    Attributes
+    ----------
+    paths
+        The paths.
+    spectrum
+        The spectrum that they were peaks of; 1 everywhere where nothing stood out of the noise.
+    order
+        Dimensions of the signal subspace.
+    noise_power
+        The noise power that was taken for true.
+    """
+
+    paths: Paths
+    spectrum: DelayAzimuthMap
+    order: int
+    noise_power: float
+
+
+class Music2d:
+    """Finds paths in windows of snapshots.
+
+    Parameters
+    ----------
+    sensor
+        The radio; its rows have to be elements of a line that are received at once.
+    config
+        Settings. Sub-arrays are at most as large as the aperture.
+    min_path_m, max_path_m
+        Lengths of paths that are looked at. By default from the direct path, or 0 if it is not known, to the
+        unambiguous one.
+    max_azimuth_rad
+        Edge of the field of view to both sides of boresight.
+
+    Raises
+    ------
+    ConfigError
+        If the rows have no steering vectors, if there are too few rows or tones, if the grid is empty, or if
+        smoothing is on and elements or tones are not evenly spaced.
+    """
+
+    def __init__(
+        self,
+        sensor: OfdmSensor,
+        config: MusicConfig | None = None,
+        *,
+        min_path_m: float | None = None,
+        max_path_m: float | None = None,
+        max_azimuth_rad: float = math.radians(70.0),
+    ) -> None:
+        self._config = config or MusicConfig()
+        sensor.steering(0.0)  # refuses rows that have none
+        if np.unique(sensor.rx_positions).size < 2:
+            raise ConfigError("one row tells no azimuth", "2D-MUSIC needs an array of two elements or more")
+        low = min_path_m if min_path_m is not None else _direct_path_m(sensor)
+        high = max_path_m if max_path_m is not None else sensor.path_max_m
+        if not 0.0 <= low < high or not 0.0 < max_azimuth_rad < math.pi / 2.0:
+            raise ConfigError(
+                f"there is nothing to look at from {low:.2f} to {high:.2f} m and {max_azimuth_rad:.2f} rad",
+                "give a longest path beyond the shortest one, and a field of view below pi / 2",
+            )
+        if high - low > sensor.path_max_m * (1.0 + 1e-9):
+            raise ConfigError(
+                f"paths over {high - low:.1f} m cannot be told apart by tones that wrap at {sensor.path_max_m:.1f} m",
+                "look at a shorter range of paths (max_path_m)",
+            )
+        self._rows, self._tones = sensor.n_rx, sensor.n_tones
+        self._manifold = Manifold.of(sensor.rx_positions, sensor.tone_frequencies_hz)
+        self._searched = self._manifold
+        if self._config.smoothing:
+            self._searched = self._sub_manifold(sensor)
+        azimuth = np.linspace(-max_azimuth_rad, max_azimuth_rad, self._config.azimuth_points)
+        self._grid = SpectrumGrid(self._searched, azimuth, np.linspace(low, high, self._config.delay_points))
+        self._cell = np.array([sensor.path_resolution_m, sensor.azimuth_resolution_rad])
+        window = np.hanning(self._tones + 2)[1:-1]
+        self._profile = np.ascontiguousarray((window * np.conj(self._manifold.along_tones(self._grid.path_axis_m))).T)
+        self._profile /= np.sqrt(np.sum(window**2))
+        independent = (high - low) / sensor.path_resolution_m
+        self._stands_out = _thresholds(self._rows, self._config.max_paths, _FALSE_ALARM / max(independent, 1.0))
+        chance = _thresholds(1, self._config.max_paths, _FALSE_ALARM / (max(independent, 1.0) * self._rows))
+        self._least_power = np.maximum(chance, db_to_power(self._config.min_snr_db))
+
+    @property
+    def path_axis_m(self) -> FloatArray:
+        """Lengths of paths (path,) of the grid."""
+        return self._grid.path_axis_m
+
+    @property
+    def azimuth_axis_rad(self) -> FloatArray:
+        """Azimuths (azimuth,) of the grid."""
+        return self._grid.azimuth_axis_rad
+
+    def __call__(
+        self, snapshots: NDArray[np.complexfloating], time_s: float, noise_power: float = math.nan
+    ) -> MusicOutput:
+        """Return the paths in a window.
+
+        Parameters
+        ----------
+        snapshots
+            Channels (T, rows, tones) without clutter, calibrated so that a path of length L lies at L / c.
+        time_s
+            Device time of the window's centre.
+        noise_power
+            Mean noise power of a tone in a row of a block, in the units of `snapshots` squared; NaN if it is not known.
+            What the weaker eigenvalues say is taken where it is more.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another than the radio's, there are fewer than two snapshots, or values are not finite.
+        """
+        if snapshots.ndim != 3 or snapshots.shape[1:] != (self._rows, self._tones) or snapshots.shape[0] < 2:
+            raise ValueError(
+                f"snapshots have shape {snapshots.shape}, expected (2 or more, {self._rows}, {self._tones})"
+            )
+        data = np.ascontiguousarray(snapshots, dtype=np.complex128).reshape(snapshots.shape[0], -1)
+        values, vectors = gram_eigen_finite(data)
+        noise = noise_floor(values, data.shape[1])
+        if math.isfinite(noise_power):
+            noise = max(noise, noise_power)
+        order = min(edge_order(values, data.shape[1], noise), self._config.max_paths)
+        principal = principal_snapshots(data, vectors[:, :order]).reshape(order, self._rows, self._tones)
+        if order == 0:
+            return MusicOutput(Paths.empty(time_s), self._map(self._grid.share(principal)), 0, noise)
+        subspace = self._subspace(principal, values[:order], noise)
+        share = self._grid.share(subspace)
+        places = self._peaks(share, self._candidates(principal, noise), subspace.shape[0])
+        places = refine_peaks(subspace, self._searched, places, self._cell)
+        paths = self._paths(self._fit(principal, places, noise), principal, noise, time_s)
+        return MusicOutput(paths, self._map(share), subspace.shape[0], noise)
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def _subspace(self, principal: ComplexArray, values: FloatArray, noise: float) -> ComplexArray:
+        """Return the signal subspace (order, P, N) of the aperture that is searched."""
+        if self._searched is self._manifold:
+            return principal / np.sqrt(values)[:, None, None]
+        rows, tones = self._searched.rows.size, self._searched.wavenumbers.size
+        smoothed, subspace = smoothed_subspace(principal, rows, tones, self._config.max_paths)
+        edge = smoothed_noise_edge((self._rows, self._tones), rows, tones, principal.shape[0])
+        return subspace[: max(int(np.count_nonzero(smoothed > noise * edge)), 1)]
+
+    def _candidates(self, principal: ComplexArray, noise: float) -> NDArray[np.bool_]:
+        """Return at which delays of the grid (path,) the mean impulse response (eq. 6) stands out of the noise."""
+        if not self._config.guided:
+            return np.ones(self._grid.path_axis_m.size, dtype=np.bool_)
+        order = principal.shape[0]
+        response = principal.reshape(-1, self._tones) @ self._profile
+        power = np.sum(response.real**2 + response.imag**2, axis=0)
+        return np.asarray(power > noise * self._stands_out[order - 1])
+
+    def _peaks(self, share: FloatArray, candidates: NDArray[np.bool_], most: int) -> FloatArray:
+        """Return the places (n, 2) of the highest peaks of the spectrum inside of the grid."""
+        mask = np.zeros(share.shape, dtype=np.bool_)
+        mask[1:-1, 1:-1] = candidates[1:-1]
+        azimuth, path = local_maxima(share, mask)
+        best = np.argsort(share[azimuth, path])[::-1][:most]
+        return np.stack(
+            [self._grid.path_axis_m[path[best]], np.sin(self._grid.azimuth_axis_rad[azimuth[best]])], axis=1
+        )
+
+    def _fit(self, principal: ComplexArray, places: FloatArray, noise: float) -> PathFit | None:
+        """Return the fit of those paths that explain more than noise would; None if there are none."""
+        least = self._least_power[principal.shape[0] - 1] * noise
+        places = places[self._inside(places)]
+        for steps in (0, None):
+            while places.shape[0]:
+                fit = (
+                    fit_paths(principal, self._manifold, places, self._cell)
+                    if steps is None
+                    else fit_paths(principal, self._manifold, places, self._cell, steps)
+                )
+                merit = np.where(self._inside(fit.places), fit.distinct, 0.0)
+                worst = int(np.argmin(merit))
+                places = fit.places
+                if merit[worst] >= least:
+                    break
+                places = np.delete(places, worst, axis=0)
+        return fit if places.shape[0] else None
+
+    def _inside(self, places: FloatArray) -> NDArray[np.bool_]:
+        """Return which places (n, 2) lie in the grid."""
+        path, sine = self._grid.path_axis_m, np.sin(self._grid.azimuth_axis_rad[-1])
+        return np.asarray((places[:, 0] >= path[0]) & (places[:, 0] <= path[-1]) & (np.abs(places[:, 1]) <= sine))
+
+    def _paths(self, fit: PathFit | None, principal: ComplexArray, noise: float, time_s: float) -> Paths:
+        if fit is None:
+            return Paths.empty(time_s)
+        free = principal.size - len(fit) * (principal.shape[0] + 1)
+        covariance = fit.bound(max(noise, fit.residual / free))
+        cosine = np.sqrt(1.0 - fit.places[:, 1] ** 2)
+        scale = np.stack([np.ones(len(fit)), 1.0 / cosine], axis=1)
+        paths = Paths(
+            time_s=time_s,
+            path_m=fit.places[:, 0],
+            azimuth_rad=np.arcsin(fit.places[:, 1]),
+            covariance=covariance * scale[:, :, None] * scale[:, None, :],
+            snr_db=power_to_db(fit.power * self._manifold.size / noise),
+        )
+        return paths.take(np.argsort(fit.power)[::-1])
+
+    def _map(self, share: FloatArray) -> DelayAzimuthMap:
+        return DelayAzimuthMap(lambda: pseudo_spectrum(share), self._grid.path_axis_m, self._grid.azimuth_axis_rad)
+
+    def _sub_manifold(self, sensor: OfdmSensor) -> Manifold:
+        check_even(np.asarray(sensor.rx_positions), "rows")
+        check_even(sensor.tone_frequencies_hz, "tones")
+        rows = min(self._config.smoothing_rows, self._rows)
+        tones = min(self._config.smoothing_tones, self._tones)
+        return Manifold.of(sensor.rx_positions[:rows], sensor.tone_frequencies_hz[:tones])
+
+
+def gram_eigen_finite(data: ComplexArray) -> tuple[FloatArray, ComplexArray]:
+    """Return `gram_eigen`; ValueError if there are values that are not finite."""
+    if not np.isfinite(np.vdot(data, data)):
+        raise ValueError("snapshots hold values that are not finite")
+    return gram_eigen(data)
+
+
+def _direct_path_m(sensor: OfdmSensor) -> float:
+    return sensor.direct_path_m if sensor.tx_position_m is not None else 0.0
+
+
+def _thresholds(looks: int, most: int, probability: float) -> FloatArray:
+    """Return what the sum of `looks` times 1 to `most` (most,) noise powers of mean 1 exceeds with a probability."""
+    return np.asarray(gamma.isf(probability, looks * np.arange(1, most + 1)))

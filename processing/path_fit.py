@@ -1,0 +1,203 @@
+"""Paths between the points of a grid: peaks of the spectrum, the least-squares fit of all paths together, its bound.
+
+A place is (path_m, sine of azimuth). Its steering vector is separable, so inner products of steering vectors and of
+their derivatives are products of one along the rows and one along the tones, and nothing here is of size D but the
+data. The joint fit is the deterministic maximum likelihood estimate, found by Gauss-Newton steps on what is left once
+all amplitudes are fitted (variable projection, Kaufman 1975). The matrix of those steps is also the Fisher information,
+whose inverse is the bound of Stoica and Nehorai (1989, MUSIC, maximum likelihood and Cramer-Rao bound, eq. 4.1).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isactrack.processing.music_spectrum import Manifold
+
+ComplexArray = NDArray[np.complex128]
+FloatArray = NDArray[np.float64]
+
+_NEWTON_STEPS: Final = 4
+_FIT_STEPS: Final = 6
+_CONVERGED: Final = 1e-3
+"""Of a cell: a step that is shorter ends the fit."""
+_RIDGE: Final = 1e-9
+"""Of the diagonal: keeps paths in one place from dividing by zero."""
+
+
+def refine_peaks(subspace: ComplexArray, manifold: Manifold, places: FloatArray, cell: FloatArray) -> FloatArray:
+    """Return places (n, 2) moved by Newton's method to the maxima of ``|Us^H a|^2``, all at once.
+
+    Parameters
+    ----------
+    subspace
+        Orthonormal Us (L, P, N).
+    manifold
+        Of the same aperture.
+    places
+        Peaks (n, 2) of a grid: path_m, sine of azimuth.
+    cell
+        Longest credible step (2,). A peak that wants to leave by more than that from where it began is left there.
+    """
+    start, places = places, places.copy()
+    for _ in range(_NEWTON_STEPS):
+        _, gradient, hessian = share_derivatives(subspace, manifold, places)
+        gradient, hessian = gradient * cell, hessian * np.outer(cell, cell)
+        determinant = hessian[:, 0, 0] * hessian[:, 1, 1] - hessian[:, 0, 1] ** 2
+        concave = (determinant > 0.0) & (hessian[:, 0, 0] < 0.0)
+        scale = np.where(concave, determinant, 1.0)
+        step = -np.stack(
+            [
+                hessian[:, 1, 1] * gradient[:, 0] - hessian[:, 0, 1] * gradient[:, 1],
+                hessian[:, 0, 0] * gradient[:, 1] - hessian[:, 0, 1] * gradient[:, 0],
+            ],
+            axis=1,
+        )
+        # Where the spectrum is not concave Newton's step leads astray; up the slope it is a quarter of a cell.
+        step = np.where(concave[:, None], step / scale[:, None], 0.25 * np.sign(gradient))
+        places = places + np.clip(step, -0.5, 0.5) * cell
+    left = np.any(np.abs(places - start) > 1.5 * cell, axis=1)
+    return np.where(left[:, None], start, places)
+
+
+def share_derivatives(
+    subspace: ComplexArray, manifold: Manifold, places: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return ``|Us^H a|^2 / D`` (n,), its gradient (n, 2) and its Hessian (n, 2, 2) at places (n, 2)."""
+    rows, tones = _derivatives(manifold, places, 2)
+    along = np.einsum("lpm,dnm->dlnp", subspace, np.conj(tones), optimize=True)
+    # Entry (i, j): the i-th derivative in path, the j-th in sine, of a^H u; (i, j, l, n).
+    both = np.einsum("ilnp,jnp->ijln", along, np.conj(rows), optimize=True)
+    value = both[0, 0]
+    slope = np.stack([both[1, 0], both[0, 1]])
+    curvature = np.stack([both[2, 0], both[1, 1], both[1, 1], both[0, 2]]).reshape(2, 2, *value.shape)
+    power = np.sum(value.real**2 + value.imag**2, axis=0)
+    gradient = 2.0 * np.real(np.sum(slope * np.conj(value), axis=1))
+    hessian = 2.0 * np.real(np.einsum("iln,jln->ijn", slope, np.conj(slope)) + np.sum(curvature * np.conj(value), 2))
+    return power / manifold.size, gradient.T / manifold.size, hessian.transpose(2, 0, 1) / manifold.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PathFit:
+    """Paths fitted to the data together.
+
+    Attributes
+    ----------
+    places
+        Places (n, 2): path_m, sine of azimuth.
+    power
+        Energies (n,) of the paths in an observation, summed over the snapshots.
+    distinct
+        Energies (n,) in an observation of what no other path explains, times that share of D which it is known by:
+        over the noise power, the chi-square statistic of the path.
+    information
+        ``H`` (2 n, 2 n), path by path: ``noise power / 2 H^-1`` is the Cramer-Rao bound of the places.
+    residual
+        Energy that the paths leave unexplained.
+    """
+
+    places: FloatArray
+    power: FloatArray
+    distinct: FloatArray
+    information: FloatArray
+    residual: float
+
+    def __len__(self) -> int:
+        return int(self.power.size)
+
+    def bound(self, noise_power: float) -> FloatArray:
+        """Return the Cramer-Rao bounds (n, 2, 2) of the places for a noise power, m^2 and squared sines."""
+        n = len(self)
+        # Metres and sines differ in scale, and so do paths in power: with a diagonal of ones the inverse is sound.
+        scale = 1.0 / np.sqrt(np.maximum(np.diagonal(self.information), np.finfo(np.float64).tiny))
+        unit = self.information * np.outer(scale, scale) + _RIDGE * np.eye(2 * n)
+        full = (0.5 * noise_power * np.linalg.inv(unit) * np.outer(scale, scale)).reshape(n, 2, n, 2)
+        return full[np.arange(n), :, np.arange(n), :]
+
+
+class _Projection:
+    """The data seen from some places: all that a step of the fit needs."""
+
+    def __init__(self, data: ComplexArray, manifold: Manifold, places: FloatArray, energy: float) -> None:
+        n = places.shape[0]
+        rows, tones = _derivatives(manifold, places, 1)
+        row_gram = np.einsum("inp,jmp->injm", np.conj(rows), rows, optimize=True)
+        tone_gram = np.einsum("inp,jmp->injm", np.conj(tones), tones, optimize=True)
+        along = np.einsum("lpt,int->ilnp", data, np.conj(tones), optimize=True)
+        steering = row_gram[0, :, 0] * tone_gram[0, :, 0]  # A^H A
+        # Index 0: derivative in path, 1: derivative in sine.
+        cross = np.stack([row_gram[0, :, 0] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 0]])  # D^H A
+        both = np.stack(
+            [
+                np.stack([row_gram[0, :, 0] * tone_gram[1, :, 1], row_gram[0, :, 1] * tone_gram[1, :, 0]]),
+                np.stack([row_gram[1, :, 0] * tone_gram[0, :, 1], row_gram[1, :, 1] * tone_gram[0, :, 0]]),
+            ]
+        )  # D^H D
+        matched = np.einsum("lnp,np->nl", along[0], np.conj(rows[0]))  # A^H Z
+        tilted = np.stack(
+            [np.einsum("lnp,np->nl", along[1], np.conj(rows[0])), np.einsum("lnp,np->nl", along[0], np.conj(rows[1]))]
+        )  # D^H Z
+        inverse = np.linalg.inv(steering + _RIDGE * manifold.size * np.eye(n))
+        gain = inverse @ matched
+        self.places = places
+        self.power = np.sum(np.abs(gain) ** 2, axis=1)
+        self.distinct = self.power / np.real(np.diagonal(inverse))
+        self.residual = max(energy - float(np.real(np.vdot(matched, gain))), 0.0)
+        outside = both - np.einsum("inm,mk,jlk->ijnl", cross, inverse, np.conj(cross), optimize=True)
+        weights = gain @ np.conj(gain).T  # (m, k): sum over snapshots of c_m c_k*
+        information = np.real(outside * weights.T)
+        self.information = information.transpose(2, 0, 3, 1).reshape(2 * n, 2 * n)
+        slope = np.real(np.sum(np.conj(gain) * (tilted - cross @ gain), axis=2))
+        self.gradient = slope.T.ravel()
+
+    def step(self, cell: FloatArray) -> FloatArray:
+        n = self.power.size
+        scale = 1.0 / np.sqrt(np.maximum(np.diagonal(self.information), np.finfo(np.float64).tiny))
+        unit = self.information * np.outer(scale, scale) + _RIDGE * np.eye(2 * n)
+        move = scale * np.linalg.solve(unit, scale * self.gradient)
+        return np.asarray(np.clip(move.reshape(n, 2), -cell, cell))
+
+    def fit(self) -> PathFit:
+        return PathFit(self.places, self.power, self.distinct, self.information, self.residual)
+
+
+def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: FloatArray, steps: int = _FIT_STEPS
+              ) -> PathFit:  # fmt: skip
+    """Return the least-squares fit of paths to all snapshots together.
+
+    Parameters
+    ----------
+    data
+        Snapshots or principal snapshots (L, P, N).
+    manifold
+        Of the same aperture.
+    places
+        Where paths are (n, 2), n at least 1: path_m, sine of azimuth.
+    cell
+        Longest step (2,).
+    steps
+        Most Gauss-Newton steps; 0 fits amplitudes only.
+    """
+    energy = float(np.real(np.vdot(data, data)))
+    now = _Projection(data, manifold, places, energy)
+    reach = 0.5 * cell
+    for _ in range(steps):
+        step = now.step(reach)
+        then = _Projection(data, manifold, now.places + step, energy)
+        if then.residual > now.residual:
+            reach = 0.25 * reach
+            continue
+        now = then
+        if np.all(np.abs(step) < _CONVERGED * cell):
+            break
+    return now.fit()
+
+
+def _derivatives(manifold: Manifold, places: FloatArray, most: int) -> tuple[ComplexArray, ComplexArray]:
+    """Return the steering vectors and their derivatives (most + 1, n, P) in sine and (most + 1, n, N) in path."""
+    rows, tones = [manifold.along_rows(places[:, 1])], [manifold.along_tones(places[:, 0])]
+    for _ in range(most):
+        rows.append(rows[-1] * (2j * np.pi * manifold.rows))
+        tones.append(tones[-1] * (1j * manifold.wavenumbers))
+    return np.stack(rows), np.stack(tones)
