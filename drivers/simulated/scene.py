@@ -140,6 +140,11 @@ class Scene:
         parts = [target.body.scatterers(motion, scene_s) for target, motion in self._present(scene_s)]
         return _joined(parts) if parts else _points([], [])
 
+    def scene_times(self, times_s: FloatArray) -> FloatArray:
+        """Return the scene's own times (b,) at device times (b,): those that paths are asked at."""
+        scene_s = times_s + self.begin_s
+        return scene_s if math.isinf(self.repeat_s) else scene_s % self.repeat_s
+
     def _in_view(self, time_s: float) -> list[tuple[Target, Motion]]:
         return [
             (target, motion)
