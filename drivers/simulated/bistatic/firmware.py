@@ -82,9 +82,12 @@ class Outlet(Protocol):
     ----------
     most_bytes
         Largest payload of a packet.
+    ahead_bytes
+        Bytes of blocks that may wait between a radio that goes as fast as it can and its host.
     """
 
     most_bytes: int
+    ahead_bytes: int
 
     def has_room(self, size: int) -> bool:
         """Whether the radio's memory takes so many bytes more."""
@@ -358,7 +361,7 @@ class RadioFirmware:
         source = self._make_source(sensor, self._start_time_s(), signal_faults(self._faults_asked, origin_s))
         run = Run(settings, sensor, origin_s, source, self._faults.account)
         self.runs.append(run)
-        self.pace.begin()
+        self.pace.begin(self._outlet.ahead_bytes // sensor.frame_bytes if self._outlet is not None else 1)
         self._sequence = self._blocks_sent = 0
         self._stop_streaming = threading.Event()
         self._streaming = threading.Thread(

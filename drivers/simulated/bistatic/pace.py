@@ -5,8 +5,8 @@ import threading
 import time
 from typing import Final
 
-AHEAD_BLOCKS: Final = 64
-"""Blocks that a fast radio may be ahead of the host."""
+AHEAD_BLOCKS: Final = 256
+"""Blocks that a fast radio may be ahead of the host at most."""
 STARVED_S: Final = 0.005
 """A host that waits for so long gets more blocks: those that it waits for were lost on the way."""
 
@@ -15,12 +15,12 @@ class HostPace:
     """What the host has taken, told by whoever hands it the frames; without anybody who tells, nobody waits.
 
     A fast radio would fill every queue of its host in no time, and blocks would be lost that no real radio would lose.
-    So it waits at `AHEAD_BLOCKS` until the host has come half the way, and then makes all the blocks that it may: two
-    threads that took turns block by block would spend their time in taking turns.
+    So when it is as far ahead as it may be, it waits until the host has come half the way, and then makes all the
+    blocks that it may: two threads that took turns block by block would spend their time in taking turns.
     """
 
-    def __init__(self, ahead: int = AHEAD_BLOCKS) -> None:
-        self._ahead = ahead
+    def __init__(self) -> None:
+        self._ahead = AHEAD_BLOCKS
         self._moved = threading.Condition()
         self._wanted: float = math.inf  # block from which on somebody waits
         self._taken = -1
@@ -31,9 +31,10 @@ class HostPace:
         """Let the radio wait from now on: somebody tells."""
         self._told = True
 
-    def begin(self) -> None:
-        """Begin a run: nothing is taken."""
+    def begin(self, ahead: int = AHEAD_BLOCKS) -> None:
+        """Begin a run: nothing is taken, and the radio may be ahead by `ahead` blocks, at most `AHEAD_BLOCKS`."""
         with self._moved:
+            self._ahead = max(1, min(ahead, AHEAD_BLOCKS))
             self._taken, self._reading_since_s = -1, math.inf
 
     def reads(self) -> None:
@@ -57,11 +58,10 @@ class HostPace:
         """Wait until a block may be sent; return False once the radio is stopped."""
         if self._told and block > self._taken + self._ahead:
             with self._moved:
-                self._wanted = block - self._ahead // 2
-                while self._taken < self._wanted and not stop.is_set():
+                self._wanted = wanted = block - self._ahead + self._ahead // 2
+                while self._taken < wanted and not stop.is_set():
                     if self._starved():
-                        self._taken = block - self._ahead // 2
-                        break
+                        self._taken = wanted
                     self._moved.wait(STARVED_S)
                 self._wanted = math.inf
         return not stop.is_set()

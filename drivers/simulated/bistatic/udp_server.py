@@ -14,6 +14,8 @@ from isactrack.drivers.bistatic.control import SILENCE_S
 from isactrack.drivers.bistatic.framing import HEADER_BYTES, MAX_PAYLOAD_BYTES
 from isactrack.drivers.simulated.bistatic.firmware import GARBAGE_BYTES, RadioFirmware
 
+AHEAD_BYTES: Final = 160_000
+"""What a receive buffer of the usual 208 KiB holds of small datagrams, each of which is counted as more than it is."""
 BURST_BYTES: Final = 64 << 10
 """So much goes out in one go where nobody tells how far the host has come; a small receive buffer takes twice that."""
 BURST_S: Final = 1e-3
@@ -42,6 +44,7 @@ class UdpRadio:
     """
 
     most_bytes = MAX_PAYLOAD_BYTES
+    ahead_bytes = AHEAD_BYTES
 
     def __init__(self, firmware: RadioFirmware, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.firmware = firmware

@@ -121,6 +121,7 @@ class UsbRadio:
 
     def __init__(self, firmware: RadioFirmware, *, fifo_bytes: int = FIFO_BYTES) -> None:
         self.firmware = firmware
+        self.ahead_bytes = fifo_bytes // 2
         self.data = ByteFifo(fifo_bytes)
         self.replies = ByteFifo(fifo_bytes)
         self.claimed_by: object = None
