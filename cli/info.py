@@ -47,7 +47,8 @@ def command(recording: Path, as_json: bool) -> None:
 
 
 def _facts(opened: "Recording") -> dict[str, object]:
-    from isactrack.cli._waveform import LIMITS
+    from isactrack.cli._waveform import limits
+    from isactrack.recordings.schema import kind_of
 
     header, sensor = opened.header, opened.sensor
     return {
@@ -67,8 +68,10 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "note": header.note,
         "profile_text": header.profile_text,
         "pose": {name: getattr(opened.pose, name) for name in ("x_m", "y_m", "z_m", "yaw_rad")},
+        "sensor_kind": kind_of(sensor),
         "sensor": {field.name: getattr(sensor, field.name) for field in fields(sensor)},
-        "derived": {name: getattr(sensor, name) for name in LIMITS},
+        "derived": limits(sensor),
+        "block_flags": _flags(opened),
         "frames": len(opened),
         "duration_s": opened.duration_s,
         "closed_cleanly": opened.closed_cleanly,
@@ -91,7 +94,6 @@ def _facts(opened: "Recording") -> dict[str, object]:
 def _print(opened: "Recording") -> None:
     from isactrack.cli._output import human_share, print_facts, print_table
     from isactrack.cli._waveform import waveform_rows
-    from isactrack.sensor import require_fmcw
     from isactrack.units import bytes_text
 
     header, sensor = opened.header, opened.sensor
@@ -112,12 +114,13 @@ def _print(opened: "Recording") -> None:
         "lost": f"{human_share(opened.lost_share)}: {opened.missing_frames} frames missing, "
         f"{opened.incomplete_frames} incomplete, {bytes_text(opened.lost_bytes)}",
         "losses": _losses_text(opened),
+        "blocks": _flags_text(opened),
         "on disk": _disk_text(opened),
         "side packets": opened.side_packet_count or "-",
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
     }
     print_facts({name: value for name, value in facts.items() if value != ""})
-    print_table(["waveform", ">value", "limit", ">value"], waveform_rows(require_fmcw(sensor)))
+    print_table(["waveform", ">value", "limit", ">value"], waveform_rows(sensor))
     if opened.events:
         print_table([">at frame", "UTC", "event", "what happened"], _event_rows(opened))
 
@@ -126,6 +129,21 @@ def _losses_text(opened: "Recording") -> str:
     if opened.schema_version == 1:
         return "not listed in schema version 1"
     return f"{_holes(opened)} holes, {opened.losses.size - _holes(opened)} runs of missing frames"
+
+
+def _flags(opened: "Recording") -> dict[str, int] | None:
+    """Return how many blocks have each flag; None for a radar."""
+    from isactrack.ofdm import OfdmSensor
+    from isactrack.recordings.validate import count_flags
+
+    return count_flags(opened.blocks["flags"]) if isinstance(opened.sensor, OfdmSensor) else None
+
+
+def _flags_text(opened: "Recording") -> str:
+    flags = _flags(opened)
+    if flags is None:
+        return ""
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in flags.items()) or "none is flagged"
 
 
 def _holes(opened: "Recording") -> int:

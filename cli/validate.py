@@ -81,9 +81,9 @@ def _sensor(text: str) -> "FmcwSensor | None":
 
 
 def _derived(sensor: "FmcwSensor | None") -> dict[str, object]:
-    from isactrack.cli._waveform import LIMITS
+    from isactrack.cli._waveform import limits
 
-    return {} if sensor is None else {"derived": {name: getattr(sensor, name) for name in LIMITS}}
+    return {} if sensor is None else {"derived": limits(sensor)}
 
 
 def _print_waveform(sensor: "FmcwSensor | None") -> None:
