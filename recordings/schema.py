@@ -184,7 +184,7 @@ EVENT_COLUMNS = (
     _MONOTONIC,
     _UTC,
     Column(name="kind", dtype=f"S{EVENT_KIND_BYTES}", fill=b"", units="1", axes=("row",),
-           meaning="who or what it is about: marker, card, radar, link, session"),
+           meaning="who or what it is about: marker, card, radar, radio, oscillator, link, session"),
     Column(name="frame_row", dtype="<i8", fill=-1, units="1", axes=("row",),
            meaning="frames that were recorded before it"),
     Column(name="text", dtype=f"S{TEXT_BYTES}", fill=b"", units="1", axes=("row",),
