@@ -285,7 +285,7 @@ class BlockAssembler:
             how = "were lost on the way" if between >= skipped else "were left out by the radio"
             self._note(EventKind.LINK if between >= skipped else EventKind.RADIO, f"{_blocks(block, skipped)} {how}")
             flag = BlockFlag.DISCONTINUITY
-        offset = first.tick - self._settings.tick_of(block)
+        offset = first.tick - round(first.timing_samples) - self._settings.tick_of(block)  # the window may be moved
         if offset != self._tick_offset:
             jump, self._tick_offset = offset - self._tick_offset, offset
             self._note(EventKind.RADIO, f"the sample clock jumped by {jump} before block {block}")
