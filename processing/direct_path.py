@@ -1,0 +1,136 @@
+"""The direct path from transmitter to receiver: where it lies in delay and angle, and its fit between grid points."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isactrack.ofdm import ArrayModel, OfdmSensor
+from isactrack.processing.impulse_response import DelayGrid
+from isactrack.units import SPEED_OF_LIGHT_MPS
+
+ComplexArray = NDArray[np.complex128]
+FloatArray = NDArray[np.float64]
+
+_EARLIEST: Final = 0.1
+"""A path of this power relative to the strongest in its direction, but earlier, is the direct one."""
+_EARLIER_S: Final = 40e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DirectCell:
+    """Where the direct path lies in delay and angle.
+
+    Attributes
+    ----------
+    delay_s
+        Its true delay, L_Tx / c.
+    beam
+        Weights (rows,) that receive it with gain 1; None where the rows have no steering vectors.
+    rows, tones
+        Orthonormal bases (rows, k) and (n_tones, l) of what paths in the cell can look like.
+    """
+
+    delay_s: float
+    beam: ComplexArray | None
+    rows: ComplexArray
+    tones: ComplexArray
+
+    @classmethod
+    def of(cls, sensor: OfdmSensor, rows: int, angular: FloatArray) -> "DirectCell | None":
+        """Return the cell, from one resolution cell before the direct path to two behind it.
+
+        Parameters
+        ----------
+        sensor
+            The radio.
+        rows
+            Rows of its channel.
+        angular
+            Angular frequencies (n_tones,) of its tones, rad/s.
+
+        Returns
+        -------
+        DirectCell or None
+            None if it is not known where the transmitter stands.
+        """
+        if sensor.tx_position_m is None:
+            return None
+        delay = sensor.direct_path_m / SPEED_OF_LIGHT_MPS
+        delays = delay + np.linspace(-1.0, 2.0, 31) * sensor.delay_resolution_s
+        tones = _span(np.exp(-1j * angular[:, None] * delays))
+        if sensor.array is not ArrayModel.ULA or rows != sensor.n_rx or rows == 1:
+            return cls(delay, None, np.eye(rows, dtype=np.complex128), tones)
+        beam = sensor.steering(sensor.direct_azimuth_rad).conj() / rows
+        sines = math.sin(sensor.direct_azimuth_rad) + np.linspace(-0.5, 0.5, 11) * sensor.azimuth_resolution_rad
+        steering = np.exp(2j * np.pi * np.asarray(sensor.rx_positions)[:, None] * sines)
+        return cls(delay, beam, _span(steering), tones)
+
+    @property
+    def size(self) -> int:
+        """Dimensions of the cell."""
+        return int(self.rows.shape[1] * self.tones.shape[1])
+
+    def coefficients(self, channel: ComplexArray) -> ComplexArray:
+        """Return what of a channel (rows, n_tones) is in the cell, in terms of the bases (k, l)."""
+        return np.asarray((self.rows.conj().T @ channel) @ self.tones.conj())
+
+    def part(self, channel: ComplexArray) -> ComplexArray:
+        """Return what of a channel (rows, n_tones) is in the cell, as a channel."""
+        return np.asarray(self.rows @ (self.coefficients(channel) @ self.tones.T))
+
+
+def _span(vectors: ComplexArray) -> ComplexArray:
+    """Return an orthonormal basis of the columns, without directions 60 dB below the strongest."""
+    left, values, _ = np.linalg.svd(vectors, full_matrices=False)
+    return np.asarray(left[:, values > 1e-3 * values[0]])
+
+
+def fit_direct_path(
+    channel: ComplexArray, cell: DirectCell, grid: DelayGrid, near_s: float | None = None
+) -> tuple[float, complex]:
+    """Fit one path in the direction of the transmitter.
+
+    Parameters
+    ----------
+    channel
+        Channel (rows, n_tones).
+    cell
+        The direct path.
+    grid
+        Delays to look at.
+    near_s
+        Where to climb from; None to look everywhere: the strongest path in that direction, or one shortly before it
+        that is at most 10 dB weaker.
+
+    Returns
+    -------
+    delay_s
+        Its delay, between the points of the grid.
+    gain
+        Its complex gain in the beam, the phase that at the carrier.
+    """
+    window = np.hanning(channel.shape[1] + 2)[1:-1]
+    if cell.beam is not None:
+        beam = cell.beam @ channel
+        if near_s is None:
+            near_s = _earliest(grid.power(beam * window), grid)
+    else:
+        if near_s is None:
+            near_s = _earliest(grid.power(channel * window).sum(axis=0), grid)
+        # Without steering vectors the rows' own phases at that delay make the beam.
+        seen = channel @ np.exp(1j * grid.angular * near_s)
+        beam = seen.conj() @ channel / max(float(np.vdot(seen, seen).real), 1e-300) ** 0.5
+    delay, total = grid.refine(beam, near_s)
+    return delay, total / channel.shape[1]
+
+
+def _earliest(power: FloatArray, grid: DelayGrid) -> float:
+    """Return the delay of the strongest peak of a power (points,), or of a strong one shortly before it."""
+    strongest = int(np.argmax(power))
+    before = (strongest - np.arange(int(_EARLIER_S / grid.step_s), 0, -1)) % grid.points
+    peak = (power[before] > power[before - 1]) & (power[before] >= power[(before + 1) % grid.points])
+    strong = before[peak & (power[before] > _EARLIEST * power[strongest])]
+    return float(strong[0] if strong.size else strongest) * grid.step_s
