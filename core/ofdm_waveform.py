@@ -10,6 +10,7 @@ tones and somebody's data on the other active subcarriers. Subcarriers beyond th
 stay empty: there the noise is measured.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,7 @@ def active_subcarriers(sensor: OfdmSensor) -> NDArray[np.int64]:
 def preamble_spectrum(sensor: OfdmSensor) -> ComplexArray:
     """Return the preamble on each FFT bin (fft_size,), in the order of `numpy.fft.fft`; 1 in magnitude where active."""
     active = active_subcarriers(sensor)
-    n = active.size + (active.size + 1) % 2  # an odd length keeps the sequence's correlation flat
+    n = _prime_from(active.size)  # coprime to every root: then its power is spread evenly over the symbol
     k = np.arange(active.size)
     spectrum = np.zeros(sensor.fft_size, dtype=np.complex128)
     spectrum[active] = np.exp(-1j * np.pi * sensor.preamble_root * k * (k + 1) / n)
@@ -63,6 +64,14 @@ def reference_spectrum(sensor: OfdmSensor, rng: np.random.Generator) -> ComplexA
     spectrum[active] = _qpsk(rng, active.size)
     spectrum[np.asarray(sensor.tones)] = reference_symbols(sensor)
     return spectrum
+
+
+def _prime_from(least: int) -> int:
+    """Return the smallest prime number from `least` on."""
+    n = max(least, 2)
+    while any(n % divisor == 0 for divisor in range(2, math.isqrt(n) + 1)):
+        n += 1
+    return n
 
 
 def _qpsk(rng: np.random.Generator, n: int) -> ComplexArray:
