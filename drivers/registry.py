@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from isactrack.drivers.device import Device
 from isactrack.drivers.url import DeviceUrl
-from isactrack.errors import ConfigError
+from isactrack.errors import ConfigError, DeviceError
 from isactrack.source import Source
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def open_device(url: str) -> Device:
 
 
 def list_devices() -> list[FoundDevice]:
-    """Return the radars that are connected, and the simulated one, which always is."""
+    """Return the radars and radios that are connected by USB, and the simulated ones, which always are."""
     from isactrack.drivers.awr1642.discovery import find_boards
 
     found = [
@@ -86,7 +86,28 @@ def list_devices() -> list[FoundDevice]:
         for board in find_boards()
         if board.console_port is not None
     ]
-    simulated = FoundDevice(
-        "sim://awr1642", "AWR1642", "simulated radar and capture card at the wire", Source.SIMULATED
-    )
-    return [*found, simulated]
+    simulated = [
+        FoundDevice("sim://awr1642", "AWR1642", "simulated radar and capture card at the wire", Source.SIMULATED),
+        FoundDevice("sim://bistatic", "bistatic radio", "simulated radio and LO box at the wire", Source.SIMULATED),
+    ]
+    return [*found, *_usb_radios(), *simulated]
+
+
+def _usb_radios() -> list[FoundDevice]:
+    """Return the bistatic radios on USB; none where pyusb or libusb is not installed."""
+    from isactrack.drivers.bistatic.usb_link import find_radios
+
+    try:
+        serials = [serial for serial, _ in find_radios()]
+    except (ConfigError, DeviceError):
+        return []
+    return [
+        FoundDevice(
+            f"bistatic://usb/{serial}" if serial else "bistatic://usb",
+            "bistatic radio",
+            "radio on USB",
+            Source.HARDWARE,
+            serial_number=serial,
+        )
+        for serial in serials
+    ]

@@ -32,8 +32,9 @@ from isactrack.drivers.awr1642.radar import Radar
 from isactrack.drivers.awr1642.receiver import Receiver
 from isactrack.drivers.awr1642.runs import RunLedger
 from isactrack.drivers.awr1642.spy import WireLog
-from isactrack.drivers.awr1642.watch import HELD_UP_S, CardReports, Journal, LinkWatch
+from isactrack.drivers.awr1642.watch import HELD_UP_S, CardReports, LinkWatch
 from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStats
+from isactrack.drivers.journal import Journal
 from isactrack.drivers.url import DeviceUrl
 from isactrack.errors import DeviceError, DeviceStateError, DeviceTimeoutError, ProtocolError
 from isactrack.events import Event, EventKind, SidePacket

@@ -1,47 +1,18 @@
-"""What is watched while a capture runs: what happened, what the card reports, and whether data come."""
+"""What is watched while a capture runs: what the card reports, and whether data come."""
 
-import contextlib
 import logging
 import math
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
 from isactrack.drivers.awr1642.dca1000 import NOTICES, OVERFLOWS, StatusFlag, describe_event, event_name
-from isactrack.drivers.device import host_clocks
-from isactrack.events import Event, EventKind
+from isactrack.drivers.journal import Journal
+from isactrack.events import EventKind
 
-MOST_EVENTS: Final = 1000
-"""Events that wait to be taken; beyond that the oldest are forgotten."""
 HELD_UP_S: Final = 1.0
 """If it takes so much longer to come back, the program was held up, and what came meanwhile is yet to be read."""
 
 _log = logging.getLogger(__name__)
-
-
-class Journal:
-    """Keeps what happens until it is taken; may be used by several threads."""
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
-
-    def note(self, kind: EventKind, text: str) -> None:
-        """Note that something happened now."""
-        monotonic_ns, utc_ns = host_clocks()
-        self._events.append(Event(host_monotonic_ns=monotonic_ns, host_utc_ns=utc_ns, kind=kind, text=text))
-
-    def trouble(self, kind: EventKind, text: str) -> None:
-        """Note and log that something went wrong, or right again."""
-        self.note(kind, text)
-        _log.warning("%s", text)
-
-    def take(self) -> list[Event]:
-        """Return what was noted since the last call, oldest first; at most the latest `MOST_EVENTS`."""
-        events = []
-        with contextlib.suppress(IndexError):  # a deque is safe to fill and to empty from different threads
-            while True:
-                events.append(self._events.popleft())
-        return events
 
 
 class CardReports:
