@@ -73,6 +73,8 @@ class SimulatedBoard:
         Faults at set times.
     dialect
         SDK that the radar's firmware belongs to.
+    begins
+        Asked at each start for the scene's time, seconds, at which the radar begins; None for 0.
     use_tcp
         Whether the console is a TCP socket even where pseudo-terminals exist.
 
@@ -84,6 +86,8 @@ class SimulatedBoard:
         Names of the serial ports of the console and of what the demo makes of each frame.
     accounts
         What became of the packets of each record of the card, oldest first.
+    running_scene
+        The scene by the time of the run: at 0 the radar was started.
     """
 
     _control: socket.socket
@@ -98,9 +102,11 @@ class SimulatedBoard:
         faults: Faults | None = None,
         plan: Sequence[Fault] = (),
         dialect: Dialect = Dialect.SDK3,
+        begins: Callable[[], float] | None = None,
         use_tcp: bool = not hasattr(os, "openpty"),
     ) -> None:
-        self._scene = scene
+        self._scene = self.running_scene = scene
+        self._begins = begins
         self._seed = seed
         self._speed = speed
         self._faults = faults or Faults()
@@ -330,6 +336,8 @@ class SimulatedBoard:
 
     def _start_frames(self, sensor: FmcwSensor, count: int | None) -> None:
         origin_s = self._clock.begin()
+        if self._begins is not None:
+            self.running_scene = self._scene.later(self._begins())
         self._faults.expect(sensor.frame_bytes // self._fpga.payload_bytes)
         self._frames_stop = threading.Event()
         self._frames = threading.Thread(
@@ -348,7 +356,7 @@ class SimulatedBoard:
 
     def _make_frames(self, sensor: FmcwSensor, count: int | None, origin_s: float, stop: threading.Event) -> None:
         """Send frame after frame, each when its last chirp has been sampled, until the radar stops or dies."""
-        synthesiser = Synthesiser(sensor, self._scene, seed=self._seed)
+        synthesiser = Synthesiser(sensor, self.running_scene, seed=self._seed)
         asked = self._firmware.gui_monitor
         monitor = GuiMonitor() if asked is None else GuiMonitor.from_arguments([str(value) for value in asked])
         began_s = time.monotonic()
@@ -373,7 +381,7 @@ class SimulatedBoard:
     def _detections(self, index: int, samples: NDArray[np.int16], sensor: FmcwSensor, monitor: GuiMonitor) -> bytes:
         """Return what the demo writes to its data port about a frame."""
         frame = Frame(samples, np.ones(samples.size // GROUP_WORDS, np.bool_), index, 0.0, 0, 0)
-        truth = self._scene.truth(index * sensor.frame_period_s + sensor.coherent_time_s / 2.0)
+        truth = self.running_scene.truth(index * sensor.frame_period_s + sensor.coherent_time_s / 2.0)
         version = sdk_version(self._firmware.dialect)
         return demo_packet(version, index + 1, sensor.decode(frame), truth, monitor, sensor)
 

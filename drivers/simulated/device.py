@@ -9,6 +9,7 @@ from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.fault_plan import Fault
 from isactrack.drivers.simulated.faults import Faults, parse_faults
+from isactrack.drivers.simulated.room_clock import RoomClock
 from isactrack.drivers.simulated.scene import Scene, make_scene
 from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError
@@ -27,14 +28,15 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
     second, ``max`` for as fast as possible), ``sdk`` (1, 2 or 3, the mmWave SDK of the firmware), ``loss``, ``dup``,
     ``reorder`` and ``late`` (shares of data packets that get lost, come twice, change places with the next one, or come
     later), ``burst`` (packets that are lost together), ``late_frames`` (most frames by which they are late), ``fault``
-    (faults at set times, see `isactrack.drivers.simulated.faults`), ``pose``, see `parse_pose`, and ``spy``, see
-    `Awr1642`.
+    (faults at set times, see `isactrack.drivers.simulated.faults`), ``pose``, see `parse_pose`, ``clock``, which is
+    ``own`` or ``room`` (the scene began when the first device of this process that looks at a room did), and ``spy``,
+    see `Awr1642`.
     """
     if url.target not in ("awr1642", ""):
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://awr1642")
     o = url.take(
         scene="crossing", seed=0, speed=None, loss=0.0, dup=0.0, reorder=0.0, late=0.0, burst=1, late_frames=2.0,
-        sdk=3, fault="", pose=None, spy=None,
+        sdk=3, fault="", pose=None, clock="own", spy=None,
     )  # fmt: skip
     seed = int(o["seed"] or 0)
     if seed < 0:
@@ -48,9 +50,16 @@ def open_url(url: DeviceUrl) -> "SimulatedAwr1642":
         plan=parse_faults(str(o["fault"])),
         dialect=_dialect(url, int(o["sdk"] or 0)),
         url=url.text,
-        pose=parse_pose(url.text, o["pose"]),
+        pose=None if o["pose"] is None else parse_pose(url.text, o["pose"]),
+        room_clock=_room_clock(url, str(o["clock"])),
         spy=url.options.get("spy"),
     )
+
+
+def _room_clock(url: DeviceUrl, clock: str) -> RoomClock | None:
+    if clock not in ("own", "room"):
+        raise ConfigError(f"clock={clock} in {url.text!r} is no clock", "use own or room")
+    return RoomClock.shared() if clock == "room" else None
 
 
 def _dialect(url: DeviceUrl, number: int) -> Dialect:
@@ -76,7 +85,10 @@ class SimulatedAwr1642(Device):
     url
         URL to report.
     pose
-        Where the radar stands in the room; the scene is the same for all poses, seen from the radar.
+        Where the radar stands in the room. The scene of a room is seen from there, and None is the room's own place for
+        a radar; another scene is the same for all poses, seen from the radar.
+    room_clock
+        Clock that the scene goes by; None if it begins anew whenever the radar is started.
     spy
         File for a log of everything on the wires, see `Awr1642`.
     """
@@ -92,18 +104,19 @@ class SimulatedAwr1642(Device):
         dialect: Dialect = Dialect.SDK3,
         url: str = "sim://awr1642",
         pose: Pose | None = None,
+        room_clock: RoomClock | None = None,
         spy: str | None = None,
     ) -> None:
-        super().__init__(pose=pose)
+        super().__init__(pose=pose or (scene.room.radar if scene.room else None))
         self._url = url
-        self._scene = scene
         self._board = SimulatedBoard(
-            scene,
+            scene.seen_from(self.pose),
             seed=seed,
             speed=speed,
             faults=faults,
             plan=plan,
             dialect=dialect,
+            begins=None if room_clock is None else lambda: room_clock.offset_s(speed),
         )
         try:
             self._driver = Awr1642(
@@ -161,7 +174,7 @@ class SimulatedAwr1642(Device):
     def truth(self, frame: Frame) -> Truth:
         """Return where the people are in the middle of the coherent interval."""
         middle_s = self.sensor.coherent_time_s / 2.0
-        truth = self._scene.truth(self._driver.run_time_s(frame) + middle_s)  # the scene begins anew with the radar
+        truth = self._board.running_scene.truth(self._driver.run_time_s(frame) + middle_s)
         return replace(truth, time_s=frame.device_time_s + middle_s)
 
     def release_board(self) -> SimulatedBoard:

@@ -60,7 +60,7 @@ def test_options_get_the_type_of_their_default() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes burst, dup, fault, late"),
+        ("sim://awr1642?sede=3", "unknown option 'sede'", "sim:// takes burst, clock, dup, fault, late"),
         ("sim://awr1642?seed=three", "seed=three", "seed=0"),
         ("sim://awr1642?seed=1.5", "is not a whole number", ""),
         ("sim://awr1642?seed=-1", "seed=-1", "from 0"),
