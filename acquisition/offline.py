@@ -1,19 +1,21 @@
 """A recording through the chain and the tracker, every frame of it, as fast as it goes."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import ConfigError, RecordingError
-from isactrack.processing.chain import ChainConfig, ChainOutput, FmcwChain
+from isactrack.fmcw import FmcwSensor
+from isactrack.processing.chains import AnyChainConfig, AnyChainOutput, Chain, make_chain
+from isactrack.processing.ofdm_config import OfdmChainConfig
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.recordings import Recording, TrackTable
-from isactrack.sensor import require_fmcw
 from isactrack.tracking.metrics import ScoreSettings, TrackingScore, evaluate_tracks
 from isactrack.tracking.tracker import TrackerConfig
 from isactrack.tracks import TrackStatus
@@ -23,8 +25,8 @@ Progress = Callable[[int], None]
 
 
 def detect(
-    recording: Recording, config: ChainConfig | None = None, progress: Progress | None = None
-) -> Iterator[ChainOutput]:
+    recording: Recording, config: AnyChainConfig | None = None, progress: Progress | None = None
+) -> Iterator[AnyChainOutput]:
     """Yield what the chain makes of each coherent interval of a recording.
 
     Parameters
@@ -42,7 +44,12 @@ def detect(
         If the settings do not suit the recorded sensor.
     """
     with explained_if_slow():
-        chain = FmcwChain(require_fmcw(recording.sensor), config or ChainConfig())
+        chain = make_chain(recording.sensor, config)
+    yield from run_chain(recording, chain, progress)
+
+
+def run_chain(recording: Recording, chain: Chain, progress: Progress | None = None) -> Iterator[AnyChainOutput]:
+    """Yield what a chain of the recorded sensor makes of a recording; see `detect`."""
     for done, frame in enumerate(recording.frames(), start=1):
         output = chain(frame)
         if progress is not None:
@@ -53,7 +60,7 @@ def detect(
 
 def track(
     recording: Recording,
-    chain_config: ChainConfig | None = None,
+    chain_config: AnyChainConfig | None = None,
     tracker_config: TrackerConfig | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Snapshot]:
@@ -75,14 +82,40 @@ def track(
     RecordingError
         If the times in the recording do not grow: nothing can be tracked through them.
     """
+    yield from run_pipeline(recording, Pipeline(recording.sensor, chain_config, tracker_config), progress)
+
+
+def run_pipeline(recording: Recording, pipeline: Pipeline, progress: Progress | None = None) -> Iterator[Snapshot]:
+    """Yield a snapshot of each coherent interval of a recording from a pipeline of its sensor; see `track`.
+
+    Raises
+    ------
+    RecordingError
+        If the times in the recording do not grow.
+    """
     _require_growing_times(recording)
-    pipeline = Pipeline(recording.sensor, chain_config, tracker_config)
     for index, frame in enumerate(recording.frames()):
         snapshot = pipeline.push(frame, recording.truth(index))
         if progress is not None:
             progress(index + 1)
         if snapshot is not None:
             yield snapshot
+
+
+def _scored_frames(recording: Recording, table: TrackTable) -> NDArray[np.intp]:
+    """Return the frames, ascending, at which tracks are scored: all of a radar, of a radio those nearest to steps."""
+    if isinstance(recording.sensor, FmcwSensor):
+        return np.arange(len(recording))
+    frame_time_s, step_time_s = recording.device_time_s, np.unique(table.time_s)
+    period_s = OfdmChainConfig().hop_blocks * recording.sensor.frame_period_s
+    if step_time_s.size > 1:
+        period_s = float(np.median(np.diff(step_time_s)))
+    origin_s = float(step_time_s[0]) if step_time_s.size else float(frame_time_s[0])
+    first = math.ceil((float(frame_time_s[0]) - origin_s) / period_s)
+    last = math.floor((float(frame_time_s[-1]) - origin_s) / period_s)
+    at_s = origin_s + period_s * np.arange(first, last + 1)
+    edges_s = (frame_time_s[1:] + frame_time_s[:-1]) / 2.0
+    return np.unique(np.searchsorted(edges_s, at_s))
 
 
 def _require_common_times(recording: Recording, table: TrackTable) -> None:
@@ -137,7 +170,10 @@ def score_tracks(
     settings: ScoreSettings | None = None,
     covariance: ArrayLike | None = None,
 ) -> TrackingScore:
-    """Score tracks against the truth in a recording, at every frame whose truth is known, also to be nobody.
+    """Score tracks against the truth in a recording, wherever it is known, also to be nobody.
+
+    A radar is scored at every frame. A radio has many blocks for one step of its tracks, and is scored at the pace of
+    the steps, from the first block to the last.
 
     Parameters
     ----------
@@ -157,11 +193,12 @@ def score_tracks(
     RecordingError
         If no state is of a time in the recording.
     """
-    known = [truth for truth in (recording.truth(index) for index in range(len(recording))) if truth is not None]
+    truths = [recording.truth(index) for index in _scored_frames(recording, table).tolist()]
+    known = [truth for truth in truths if truth is not None]
     if not known:
         raise ConfigError(
             f"{recording.path} has no truth to score tracks against",
-            "only recordings of a simulation know it; record one with `isactrack record -d sim://awr1642`",
+            "only recordings of a simulation know it; record one, e.g. with `isactrack demo -o demo`",
         )
     _require_common_times(recording, table)
     return evaluate_tracks(

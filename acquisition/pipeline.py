@@ -1,14 +1,44 @@
 """From frames to tracks, one frame at a time."""
 
 from collections import deque
+from itertools import pairwise
+from typing import Any
 
 from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.processing.chain import ChainConfig, FmcwChain
-from isactrack.sensor import Sensor, require_fmcw
-from isactrack.tracking.tracker import Tracker, TrackerConfig
+from isactrack.processing.chains import AnyChainConfig, make_chain
+from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.sensor import Sensor
+from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config
+from isactrack.tracking.tracker import Tracker
 from isactrack.truth import Truth
+
+
+def default_tracker_config(
+    sensor: Sensor, chain_config: AnyChainConfig | None = None, **settings: Any
+) -> TrackerConfig:
+    """Return the settings of a tracker that suit a sensor and its chain.
+
+    Parameters
+    ----------
+    sensor
+        The sensor.
+    chain_config
+        Settings of its chain, which say how often a radio is estimated from; None for their defaults.
+    **settings
+        Any field of `TrackerConfig` that is to differ.
+
+    Raises
+    ------
+    ConfigError
+        If a setting cannot work.
+    """
+    if isinstance(sensor, FmcwSensor):
+        return TrackerConfig(**settings)
+    ofdm = chain_config if isinstance(chain_config, OfdmChainConfig) else OfdmChainConfig()
+    return bistatic_tracker_config(ofdm.hop_blocks * sensor.frame_period_s, **settings)
 
 
 class Pipeline:
@@ -19,7 +49,7 @@ class Pipeline:
     sensor
         The sensor as it really runs.
     chain_config, tracker_config
-        Settings of the two; None for their defaults.
+        Settings of the two; None for the defaults of the kind of sensor.
 
     Raises
     ------
@@ -30,20 +60,20 @@ class Pipeline:
     def __init__(
         self,
         sensor: Sensor,
-        chain_config: ChainConfig | None = None,
+        chain_config: AnyChainConfig | None = None,
         tracker_config: TrackerConfig | None = None,
     ) -> None:
-        chain_config = chain_config or ChainConfig()
         with explained_if_slow():
-            self._chain = FmcwChain(require_fmcw(sensor), chain_config)
-            self._tracker = Tracker(tracker_config or TrackerConfig())
-        # The frames that the next coherent interval is made of: (complete, truth) of each.
-        self._interval: deque[tuple[bool, Truth | None]] = deque(maxlen=chain_config.coherent_frames)
+            self._chain = make_chain(sensor, chain_config)
+            self._tracker = Tracker(tracker_config or default_tracker_config(sensor, chain_config))
+        self._tx_position_m = None if isinstance(sensor, FmcwSensor) else sensor.tx_position_m
+        # The frames that the next output is made of: counter, whether it is complete, and truth of each.
+        self._interval: deque[tuple[int, bool, Truth | None]] = deque(maxlen=self._chain.interval_frames)
         self._index = 0
 
     @property
     def discarded_frames(self) -> int:
-        """Frames dropped because another frame of their coherent interval was missing."""
+        """Frames that came and were of no use to the chain."""
         return self._chain.discarded_frames
 
     def push(self, frame: Frame, truth: Truth | None = None) -> Snapshot | None:
@@ -61,7 +91,7 @@ class Pipeline:
         ConfigError
             If the frame is not one of this sensor's.
         """
-        self._interval.append((frame.complete, truth))
+        self._interval.append((frame.counter, frame.complete, truth))
         output = self._chain(frame)
         if output is None:
             return None
@@ -70,16 +100,22 @@ class Pipeline:
             index=self._index,
             frame_counter=frame.counter,
             time_s=output.time_s,
-            complete=all(complete for complete, _ in self._interval),
+            complete=self._is_complete(),
             spectrum=output.spectrum,
             detections=output.detections,
             tracks=tracks,
             truth=self._truth_at(output.time_s),
+            tx_position_m=self._tx_position_m,
         )
         self._index += 1
         return snapshot
 
+    def _is_complete(self) -> bool:
+        """Return whether every byte of the interval arrived, and no frame of it is missing."""
+        whole = all(complete for _, complete, _ in self._interval)
+        return whole and all(later == counter + 1 for (counter, *_), (later, *_) in pairwise(self._interval))
+
     def _truth_at(self, time_s: float) -> Truth | None:
         """Return the truth nearest to the centre of the interval."""
-        known = [truth for _, truth in self._interval if truth is not None]
+        known = [truth for *_, truth in self._interval if truth is not None]
         return min(known, key=lambda truth: abs(truth.time_s - time_s), default=None)

@@ -3,19 +3,24 @@
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from isactrack.acquisition.group import OnError
+from isactrack.acquisition.pipeline import default_tracker_config
 from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor
 from isactrack.geometry import Pose
-from isactrack.processing.chain import ChainConfig
+from isactrack.processing.chain_config import ChainConfig
+from isactrack.processing.chains import AnyChainConfig
 from isactrack.processing.mnomp import MnompConfig
+from isactrack.processing.ofdm_config import CalibrationConfig, MusicConfig, OfdmChainConfig
 from isactrack.recordings.filters import COMPRESSIONS
 from isactrack.recordings.manifest import DEFAULT_STREAM, check_stream_name
-from isactrack.tracking.tracker import TrackerConfig
+from isactrack.sensor import Sensor
+from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config
 
 EXAMPLE = """\
 # A session of isactrack: run it with `isactrack session run.toml`.
@@ -43,6 +48,11 @@ name = "right"
 url = "sim://awr1642?scene=walker&seed=2"
 pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
 
+# A radio takes part like a radar:
+# [[device]]
+# name = "radio"
+# url = "sim://bistatic?scene=lab-crossing"
+
 # For tracks = true: settings of the detection chain and the tracker, by the names of ChainConfig and TrackerConfig.
 # [chain]
 # max_range_m = 10.0
@@ -52,6 +62,17 @@ pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
 # [tracker]
 # confirm_hits = 4
 # association = "spa"
+
+# The same for radios, by the names of OfdmChainConfig, CalibrationConfig, MusicConfig and TrackerConfig.
+# [ofdm]
+# clutter_filter = "mean"
+# max_range_m = 8.0
+# [ofdm.calibration]
+# method = "reference"
+# [ofdm.music]
+# max_paths = 6
+# [ofdm.tracker]
+# association = "penalty"
 """
 
 _SESSION_KEYS = (
@@ -59,10 +80,12 @@ _SESSION_KEYS = (
 )  # fmt: skip
 _DEVICE_KEYS = ("name", "url", "profile", "pose")
 _POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
-_TABLES = ("session", "device", "chain", "tracker")
+_TABLES = ("session", "device", "chain", "tracker", "ofdm")
+_NESTED = (MnompConfig, CalibrationConfig, MusicConfig)
+"""Settings that are a table of their own below those of a chain."""
 _MB = 1_000_000
 
-_Config = TypeVar("_Config", ChainConfig, MnompConfig, TrackerConfig)
+_Config = TypeVar("_Config", ChainConfig, MnompConfig, TrackerConfig, OfdmChainConfig, CalibrationConfig, MusicConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +131,13 @@ class SessionPlan:
     on_error
         What becomes of the others when a device fails.
     tracks
-        Whether to track each recording afterwards, with `chain` and `tracker`.
+        Whether to track each recording afterwards.
+    chain, tracker
+        Settings for radars.
+    ofdm
+        Settings for radios.
+    ofdm_tracker
+        What is to differ from the tracker that suits a radio.
     """
 
     text: str
@@ -124,6 +153,14 @@ class SessionPlan:
     tracks: bool = False
     chain: ChainConfig = field(default_factory=ChainConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    ofdm: OfdmChainConfig = field(default_factory=OfdmChainConfig)
+    ofdm_tracker: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings_of(self, sensor: Sensor) -> tuple[AnyChainConfig, TrackerConfig]:
+        """Return the settings of chain and tracker for a kind of sensor."""
+        if isinstance(sensor, FmcwSensor):
+            return self.chain, self.tracker
+        return self.ofdm, default_tracker_config(sensor, self.ofdm, **self.ofdm_tracker)
 
 
 def parse_plan(text: str, folder: Path) -> SessionPlan:
@@ -153,6 +190,8 @@ def parse_plan(text: str, folder: Path) -> SessionPlan:
     where = "[session]"
     output = _text(session, where, "output")
     segment_mb = _positive(session, where, "segment_mb")
+    ofdm = dict(_table(data, "ofdm"))
+    ofdm_tracker = ofdm.pop("tracker", {})
     return SessionPlan(
         text=text,
         devices=_devices(data, folder),
@@ -165,8 +204,10 @@ def parse_plan(text: str, folder: Path) -> SessionPlan:
         compression=_one_of(session, where, "compression", COMPRESSIONS),
         on_error=OnError(_one_of(session, where, "on_error", tuple(OnError)) or OnError.STOP),
         tracks=bool(_value(session, where, "tracks", (bool,), "true or false")),
-        chain=_settings(data, "chain", ChainConfig),
-        tracker=_settings(data, "tracker", TrackerConfig),
+        chain=_settings(_table(data, "chain"), "[chain]", ChainConfig()),
+        tracker=_settings(_table(data, "tracker"), "[tracker]", TrackerConfig()),
+        ofdm=_settings(ofdm, "[ofdm]", OfdmChainConfig(), also=("tracker",)),
+        ofdm_tracker=_given(ofdm_tracker, bistatic_tracker_config()),
     )
 
 
@@ -223,35 +264,42 @@ def _pose(table: Mapping[str, Any], where: str) -> Pose | None:
     return Pose(x_m=x_m, y_m=y_m, z_m=z_m, yaw_rad=math.radians(yaw_deg))
 
 
-def _settings(data: Mapping[str, Any], name: str, kind: type[_Config]) -> _Config:
-    return _settings_of(_table(data, name), f"[{name}]", kind)
+def _given(table: Any, default: TrackerConfig) -> dict[str, Any]:
+    """Return the settings of a table below ``[ofdm]`` that are given, checked."""
+    settings = _nested(table, "[ofdm] tracker", default)
+    return {key: getattr(settings, key) for key in table}
 
 
-def _settings_of(given: Mapping[str, Any], where: str, kind: type[_Config]) -> _Config:
-    table = dict(given)
-    hints = get_type_hints(kind)
-    _check_keys(table, where, hints)
-    for key, value in table.items():
-        table[key] = _setting(value, f"{where} {key}", hints[key])
-    if kind is ChainConfig:
+def _settings(given: Mapping[str, Any], where: str, default: _Config, also: tuple[str, ...] = ()) -> _Config:
+    """Return `default` with the settings that are given; `also` are keys that somebody else takes."""
+    hints: dict[str, Any] = get_type_hints(type(default))
+    _check_keys(given, where, (*hints, *also))
+    table = {key: _setting(value, f"{where} {key}", hints[key], getattr(default, key)) for key, value in given.items()}
+    if isinstance(default, ChainConfig):
         # As on the command line: one long interval is its own static scene, and 0 joins none.
         table.setdefault("remove_static", table.get("coherent_frames", 1) == 1)
         if table.get("cluster_distance_m") == 0:
             table["cluster_distance_m"] = None
     try:
-        return kind(**table)
+        return replace(default, **table)
     except ConfigError as error:
         raise ConfigError(f"{where} {error}", error.hint) from error
 
 
-def _setting(value: Any, where: str, kind: Any) -> Any:
+def _nested(value: Any, where: str, default: _Config) -> _Config:
+    """Return the settings in a table below another, of which `where` is ``[outer] inner``."""
+    name = where.replace("[", "").replace("] ", ".")
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} is {value!r}", f"write [{name}] and its keys below it")
+    return _settings(value, f"[{name}]", default)
+
+
+def _setting(value: Any, where: str, kind: Any, default: Any) -> Any:
     """Return a value as the type of its setting."""
-    if kind is MnompConfig:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where} is {value!r}", "write [chain.mnomp] and its keys below it")
-        return _settings_of(value, f"[{where.replace('[', '').replace('] ', '.')}]", MnompConfig)
+    if kind in _NESTED:
+        return _nested(value, where, default)
     if isinstance(value, list) and kind == tuple[int, int] and len(value) == 2:
-        return tuple(_setting(one, where, int) for one in value)
+        return tuple(_setting(one, where, int, None) for one in value)
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     for one, word in words.items():
         if kind in (one, one | None):

@@ -1,13 +1,16 @@
 """What a session shows of itself: results frame by frame, and its health."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from isactrack.detections import Detections
 from isactrack.errors import IsacError
-from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track
 from isactrack.truth import Truth
+
+if TYPE_CHECKING:
+    from isactrack.processing.chains import Spectrum
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -25,19 +28,24 @@ class Snapshot:
     complete
         Whether every byte of it arrived.
     spectrum, detections, tracks
-        The range-Doppler map, the detections and the tracks after the step.
+        The map, over range and Doppler of a radar or over path length and azimuth of a radio, the detections and the
+        tracks after the step.
     truth
         Where the targets really are, for a simulation.
+    tx_position_m
+        Where the transmitter of a bistatic radio stands, x and y in the sensor frame; None for a radar, whose
+        transmitter is at the origin like its receiver.
     """
 
     index: int
     frame_counter: int
     time_s: float
     complete: bool
-    spectrum: RangeDopplerMap
+    spectrum: "Spectrum"
     detections: Detections
     tracks: tuple[Track, ...]
     truth: Truth | None = None
+    tx_position_m: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +71,8 @@ class Health:
     pipeline_skipped, viewer_skipped
         Frames that the pipeline, and snapshots that viewers, skipped to keep up.
     discarded_frames
-        Frames that the pipeline dropped because another one of their coherent interval was missing.
+        Frames that the pipeline dropped because another one of their coherent interval was missing, and blocks of a
+        radio that were flagged, had holes or could not be calibrated.
     latency_p50_ms, latency_p99_ms
         From a frame's first byte on the host to its tracks, over the last 100 frames.
     error

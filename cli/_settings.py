@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -218,8 +217,8 @@ class TrackerOptions:
         self._given = given
         TrackerConfig(**given)  # refuse now what no kind can work with
 
-    def of(self, sensor: "Sensor") -> "TrackerConfig":
-        """Return the settings for a sensor.
+    def of(self, sensor: "Sensor", chain: "AnyChainConfig") -> "TrackerConfig":
+        """Return the settings for a sensor and the chain before the tracker.
 
         Raises
         ------
@@ -233,7 +232,7 @@ class TrackerOptions:
             for name, value, flag in (("use_radial_velocity", True, "--gate 3d"), ("filter", "ekf", "--filter ekf")):
                 if self._given.get(name) == value:
                     raise ConfigError(f"{flag} needs radial velocities, and a radio measures none", "drop it")
-        return replace(default_tracker_config(sensor), **self._given)
+        return default_tracker_config(sensor, chain, **self._given)
 
 
 def _radar_config(own: dict[str, Any], shared: dict[str, Any]) -> "ChainConfig":
@@ -311,6 +310,25 @@ def check_intervals(recording: "Recording", config: "AnyChainConfig") -> None:
     sensor = recording.sensor
     if isinstance(sensor, FmcwSensor) and config.coherent_frames * sensor.loops_per_frame == 1:
         note("Each frame is one chirp, which shows no velocity: join frames with --coherent-frames.")
+
+
+def unused_frames(recording: "Recording", config: "AnyChainConfig", intervals: int, discarded: int) -> int:
+    """Return how many frames were of no use: of a radar those in no interval, of a radio the blocks that did not enter.
+
+    Parameters
+    ----------
+    recording
+        The recording.
+    config
+        Settings of the chain.
+    intervals, discarded
+        What the chain put out, and the frames that it discarded.
+    """
+    from isactrack.processing.ofdm_config import OfdmChainConfig
+
+    if isinstance(config, OfdmChainConfig):
+        return discarded
+    return len(recording) - intervals * config.coherent_frames
 
 
 def _add(options: tuple[Callable[[_Command], _Command], ...], function: _Command) -> _Command:

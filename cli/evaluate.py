@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from isactrack.cli._options import add_common_options, add_json_option
-from isactrack.cli._settings import add_chain_options, add_tracker_options, chain_config, tracker_config
+from isactrack.cli._settings import ChainOptions, TrackerOptions, add_chain_options, add_tracker_options
 
 _EPILOG = """\b
 Examples:
@@ -65,12 +65,14 @@ def command(recording: Path, tracks: Path | None, as_json: bool, **options: Any)
     from isactrack.tracking.metrics import ScoreSettings
 
     settings = ScoreSettings(**{name: options.pop(name) for name in _METRICS})
-    chain, tracker = chain_config(options), tracker_config(options)
+    chain_options, tracker_options = ChainOptions(options), TrackerOptions(options)
     covariance = None
     with open_frames(recording) as opened:
         if tracks is None:
             with progress("tracking", len(opened)) as done:
-                steps = [step.tracks for step in track(opened, chain, tracker, done)]
+                chain = chain_options.of(opened.sensor)
+                made = track(opened, chain, tracker_options.of(opened.sensor, chain), done)
+                steps = [step.tracks for step in made]
             table = TrackTable.from_tracks(steps)
             covariance = np.array([one.covariance for step in steps for one in step]).reshape(-1, 4, 4)
         else:

@@ -255,7 +255,8 @@ class _Run:
         tables = {}
         for name in self.health:
             with open_recording(self._output, name) as recording, progress(f"tracking {name}", len(recording)) as done:
-                steps = [one.tracks for one in track(recording, self._plan.chain, self._plan.tracker, done)]
+                chain, tracker = self._plan.settings_of(recording.sensor)
+                steps = [one.tracks for one in track(recording, chain, tracker, done)]
             path = self._output / f"tracks-{name}.csv"
             write_tracks_csv(path, steps)
             tables[name] = str(path)

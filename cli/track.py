@@ -8,11 +8,12 @@ import click
 
 from isactrack.cli._options import add_common_options, add_json_option
 from isactrack.cli._settings import (
+    ChainOptions,
+    TrackerOptions,
     add_chain_options,
     add_tracker_options,
-    chain_config,
     check_intervals,
-    tracker_config,
+    unused_frames,
 )
 
 _EPILOG = """\b
@@ -34,22 +35,26 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
 
     The file has the columns time_s, track_id, status, x_m, y_m, vx_mps and vy_mps.
     """
-    from isactrack.acquisition.offline import track
+    from isactrack.acquisition.offline import run_pipeline
+    from isactrack.acquisition.pipeline import Pipeline
     from isactrack.cli._capture import check_table_target
     from isactrack.cli._output import human_facts, print_json, progress
     from isactrack.cli._sources import open_frames
     from isactrack.recordings import write_tracks_csv
     from isactrack.recordings.parquet import SUFFIX, require_parquet, write_tracks_parquet
 
-    chain, tracker = chain_config(options), tracker_config(options)
+    chain_options, tracker_options = ChainOptions(options), TrackerOptions(options)
     if output is not None:
         check_table_target(output, recording)
         if output.suffix.lower() == SUFFIX:
             require_parquet()
     with open_frames(recording) as opened:
-        check_intervals(opened, chain.coherent_frames)
+        chain = chain_options.of(opened.sensor)
+        tracker = tracker_options.of(opened.sensor, chain)
+        check_intervals(opened, chain)
+        pipeline = Pipeline(opened.sensor, chain, tracker)
         with progress("tracking", len(opened)) as done:
-            steps = [snapshot.tracks for snapshot in track(opened, chain, tracker, done)]
+            steps = [snapshot.tracks for snapshot in run_pipeline(opened, pipeline, done)]
         confirmed = {one.track_id for tracks in steps for one in tracks if one.is_confirmed}
         facts: dict[str, object] = {
             "recording": str(recording),
@@ -58,7 +63,7 @@ def command(recording: Path, output: Path | None, as_json: bool, **options: Any)
             "frames": len(opened),
             "closed_cleanly": opened.closed_cleanly,
             "intervals": len(steps),
-            "unused_frames": len(opened) - len(steps) * chain.coherent_frames,
+            "unused_frames": unused_frames(opened, chain, len(steps), pipeline.discarded_frames),
             "confirmed_tracks": len(confirmed),
             "rows": sum(len(tracks) for tracks in steps),
             "output": None if output is None else str(output),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isactrack.cli._options import add_common_options, add_profile_option, parse_duration
-from isactrack.cli._settings import add_chain_options, add_tracker_options, chain_config, tracker_config
+from isactrack.cli._settings import ChainOptions, TrackerOptions, add_chain_options, add_tracker_options
 
 if TYPE_CHECKING:
     from isactrack.gui.models.feed import Feed
@@ -17,6 +17,7 @@ _EPILOG = """\b
 Examples:
   isactrack view
   isactrack view awr1642://auto -c walk.cfg -o walk.h5
+  isactrack view "sim://bistatic?scene=lab-crossing"
   isactrack view walk.h5 --light --screenshot walk.png
 """
 _UNCLOSED = "recovered: the recording was not closed, its whole frames are shown"
@@ -58,7 +59,7 @@ def command(
         from isactrack.gui.qt.app import run_viewer
         from isactrack.source import Source
 
-    chain, tracker = chain_config(options), tracker_config(options)
+    chain_options, tracker_options = ChainOptions(options), TrackerOptions(options)
     profile_text = None if profile is None else read_profile(profile)
     file = source_file(source)
     if output is not None:
@@ -73,7 +74,8 @@ def command(
         try:
             unclosed = isinstance(device, ReplayDevice) and not device.closed_cleanly
             sensor = device.configure(profile_text)
-            pipeline = Pipeline(sensor, chain, tracker)
+            chain = chain_options.of(sensor)
+            pipeline = Pipeline(sensor, chain, tracker_options.of(sensor, chain))
             if output is not None:
                 writers.append(_capture.open_writer(device, output))
             every_frame = device.info.source is Source.REPLAY

@@ -108,6 +108,11 @@ class FmcwChain:
         """Frames dropped since the last reset because another frame of their coherent interval was missing."""
         return self._discarded_frames
 
+    @property
+    def interval_frames(self) -> int:
+        """Frames of a coherent interval."""
+        return self._config.coherent_frames
+
     def reset(self) -> None:
         """Forget everything that came before: the clutter, the frames of an unfinished interval and the counter."""
         self._clutter.reset()

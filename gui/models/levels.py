@@ -1,4 +1,4 @@
-"""Colours: fixed levels of the range-Doppler map, and one colour for each track."""
+"""Colours: levels of the map, and one colour for each track."""
 
 from dataclasses import dataclass
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.maps import make_map
 
 _MARGIN = 1.15
 _NEAREST_M = 6.0
@@ -39,7 +40,7 @@ class Reach:
         if snapshot.truth is not None:
             distances += np.hypot(snapshot.truth.position_m[:, 0], snapshot.truth.position_m[:, 1]).tolist()
         self._farthest_m = max([self._farthest_m, *(d for d in distances if math.isfinite(d))])
-        range_max_m = float(snapshot.spectrum.range_axis_m[-1])
+        range_max_m = make_map(snapshot).range_max_m
         return range_max_m if self.whole else round_reach(min(self._farthest_m, range_max_m), range_max_m)
 
     def reset(self, *, whole: bool) -> None:

@@ -10,7 +10,7 @@ from isactrack.acquisition.snapshot import Snapshot
 DEFAULT_CAPACITY = 6000
 """Snapshots that are kept: five minutes at 20 Hz."""
 DEFAULT_MAX_BYTES = 512 * 1024 * 1024
-"""Bytes of range-Doppler maps that are kept; whichever limit is met first holds."""
+"""Bytes of maps that are kept; whichever limit is met first holds."""
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -39,7 +39,7 @@ class Timeline:
     live
         Whether the stream has no end.
     max_bytes
-        Bytes of range-Doppler maps that are kept.
+        Bytes of maps that are kept.
     clock
         Monotonic clock, seconds.
     """

@@ -17,14 +17,18 @@ class Card(QFrame):
     def __init__(self, title: str, legend: QWidget) -> None:
         super().__init__()
         self.setObjectName("card")
-        label = QLabel(title)
-        label.setObjectName("title")
+        self._title = QLabel(title)
+        self._title.setObjectName("title")
         header = QHBoxLayout()
         header.setContentsMargins(12, 8, 12, 2)
         header.setSpacing(12)
-        header.addWidget(label)
+        header.addWidget(self._title)
         header.addWidget(legend, 1)
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(1, 1, 1, 6)
         self.body.setSpacing(0)
         self.body.addLayout(header)
+
+    def set_title(self, title: str) -> None:
+        """Name the view anew."""
+        self._title.setText(title)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from isactrack.errors import IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_error
 from isactrack.gui.models.health_text import empty_text
+from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.shortcuts import by_menu
@@ -31,8 +32,8 @@ from isactrack.gui.models.timeline import DEFAULT_CAPACITY, Timeline
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.health_panel import HealthPanel
+from isactrack.gui.qt.map_view import MapView
 from isactrack.gui.qt.plan_view import PlanView
-from isactrack.gui.qt.range_doppler_view import RangeDopplerView
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
 from isactrack.gui.qt.transport_bar import TransportBar
@@ -139,17 +140,17 @@ class MainWindow(QMainWindow):
         self._drawn = snapshot
         self.stack.setCurrentWidget(self.views)
         history = self.timeline.history(self.plan.history_length)
-        reach_m, range_max_m = self._reach.take(snapshot), float(snapshot.spectrum.range_axis_m[-1])
+        reach_m, range_max_m = self._reach.take(snapshot), make_map(snapshot).range_max_m
 
-        def draw_range_doppler() -> None:
-            self.range_doppler.show_snapshot(snapshot)
-            self.range_doppler.set_reach(math.inf if self._reach.whole else reach_m)
+        def draw_map() -> None:
+            self.map_view.show_snapshot(snapshot)
+            self.map_view.set_reach(math.inf if self._reach.whole else reach_m)
 
         def draw_plan() -> None:
             self.plan.set_reach(reach_m, range_max_m)
             self.plan.show_snapshot(history)
 
-        self._guard("range-Doppler view", draw_range_doppler)
+        self._guard("map", draw_map)
         self._guard("plan view", draw_plan)
 
     def _redraw(self) -> None:
@@ -247,7 +248,7 @@ class MainWindow(QMainWindow):
             "start": lambda: self.timeline.go_start(),
             "end": lambda: self.timeline.go_end(),
             "live": lambda: self.timeline.go_end(),
-            "auto_levels": self.range_doppler.fit_levels,
+            "auto_levels": self.map_view.fit_levels,
             "fit": lambda: self._frame(whole=False),
             "whole": lambda: self._frame(whole=True),
             "help": self.overlay.toggle,
@@ -280,7 +281,7 @@ class MainWindow(QMainWindow):
         return run
 
     def _set_grid(self, on: bool) -> None:
-        self.range_doppler.set_grid(on)
+        self.map_view.set_grid(on)
         self.plan.set_grid(on)
 
     def _show_health_panel(self, wanted: bool) -> None:
@@ -293,13 +294,13 @@ class MainWindow(QMainWindow):
     def _frame(self, *, whole: bool) -> None:
         self._reach.reset(whole=whole)
         self._redraw()
-        self.range_doppler.frame()
+        self.map_view.frame()
         self.plan.frame()
 
     # --- widgets -----------------------------------------------------------------------------------------------------
 
     def _make_widgets(self) -> None:
-        self.range_doppler = RangeDopplerView(self._theme)
+        self.map_view = MapView(self._theme)
         self.plan = PlanView(self._theme)
         self.empty = EmptyPage(self._theme)
         self.health_panel = HealthPanel(self._theme, self._opening.name)
@@ -310,16 +311,16 @@ class MainWindow(QMainWindow):
         self.transport.loop_chosen.connect(lambda on: setattr(self.timeline, "loop", on))
         self._status, self._pointer = QLabel(), QLabel()
         self.status_badge = SourceBadge(self._theme)
-        for view in (self.range_doppler, self.plan):
+        for view in (self.map_view, self.plan):
             view.pointed.connect(self._pointer.setText)
 
     def _lay_out(self) -> None:
         self.views = QSplitter(Qt.Orientation.Horizontal)
         self.views.setChildrenCollapsible(False)
         self.views.setHandleWidth(6)
-        self.views.addWidget(self.range_doppler)
+        self.views.addWidget(self.map_view)
         self.views.addWidget(self.plan)
-        self.range_doppler.setMinimumWidth(350)
+        self.map_view.setMinimumWidth(350)
         self.plan.setMinimumWidth(350)
         self.views.setSizes([420, 690])
         self.stack = QStackedWidget()

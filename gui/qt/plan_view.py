@@ -74,10 +74,13 @@ class PlanView(Card):
             symbol="o", size=6, brush=None, pen=pg.mkPen(with_opacity(theme.text, 0.75), width=1.2), pxMode=True
         )
         self._tracks = pg.ScatterPlotItem(symbol="o", pxMode=True)
+        self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
+        self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
+        self._tx_m: tuple[float, float] | None = None
         self._labels: list[Any] = []
         for item in (
             self._wedge, self._rings, self._ellipses, self._trails, self._truth, self._detections, self._arrows,
-            self._tracks,
+            self._tracks, self._antennas,
         ):  # fmt: skip
             self.plot.addItem(item, ignoreBounds=True)
         self.body.addWidget(self.widget)
@@ -86,6 +89,8 @@ class PlanView(Card):
     def show_snapshot(self, history: Sequence[Snapshot]) -> None:
         """Draw the last of some snapshots; the others give the trails."""
         snapshot = history[-1]
+        if snapshot.tx_position_m != self._tx_m:
+            self._draw_antennas(snapshot.tx_position_m)
         position = snapshot.detections.position_m
         self._detections.setData(position[:, 0], position[:, 1])
         truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
@@ -123,6 +128,8 @@ class PlanView(Card):
         if self._reach_m > 0.0:
             box = self.plot.getViewBox()
             shown = field_of_view(self._reach_m, FRAMED_HALF_WIDTH_RAD)
+            if self._tx_m is not None:
+                shown = np.vstack([shown, self._tx_m])
             left, bottom, width, height = fit_range(shown, box.width(), box.height())
             self.plot.setRange(QRectF(left, bottom, width, height), padding=0.0)
 
@@ -183,6 +190,27 @@ class PlanView(Card):
             if k < len(ranges):
                 label.setText(f"{ranges[k]:g} m", color=self._theme.muted)
                 label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
+
+    def _draw_antennas(self, tx_m: tuple[float, float] | None) -> None:
+        """Mark receiver and transmitter of a radio; a radar is where the field of view begins."""
+        self._tx_m = tx_m
+        places = {} if tx_m is None else {"Rx": (0.0, 0.0), "Tx": tx_m}
+        symbols = {"Rx": ("t1", 13), "Tx": ("s", 10)}
+        self._antennas.setData(
+            [{"pos": at, "symbol": symbols[name][0], "size": symbols[name][1]} for name, at in places.items()]
+        )
+        for name, label in self._antenna_labels.items():
+            label.setVisible(name in places)
+            if name in places:
+                label.setPos(*places[name])
+        if self._framed:
+            self.frame()
+
+    def _make_antenna_label(self, name: str) -> Any:
+        label = self._make_label(anchor=(-0.3, 0.5))
+        label.setText(name, color=self._theme.text)
+        label.setVisible(False)
+        return label
 
     def _make_label(self, anchor: tuple[float, float], plate: str | None = None) -> Any:
         label = pg.TextItem(anchor=anchor, fill=None if plate is None else pg.mkBrush(plate))

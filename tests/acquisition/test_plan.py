@@ -11,11 +11,23 @@ from hypothesis import strategies as st
 from isactrack.acquisition.group import OnError
 from isactrack.acquisition.plan import EXAMPLE, DevicePlan, parse_plan
 from isactrack.errors import ConfigError
+from isactrack.fmcw import FmcwSensor
 from isactrack.geometry import Pose
+from isactrack.ofdm import OfdmSensor
 from isactrack.processing.chain import ChainConfig
 from isactrack.processing.mnomp import MnompConfig
+from isactrack.processing.ofdm_config import MusicConfig, OfdmChainConfig
+from isactrack.tracking.config import bistatic_tracker_config
 from isactrack.tracking.tracker import TrackerConfig
 
+RADAR = FmcwSensor(
+    model="synthetic", start_frequency_hz=77e9, slope_hz_per_s=30e12, idle_time_s=10e-6, adc_start_s=5e-6,
+    ramp_end_s=40e-6, sample_rate_hz=4e6, samples_per_chirp=64, loops_per_frame=32, frame_period_s=0.1,
+)  # fmt: skip
+RADIO = OfdmSensor(
+    model="synthetic", carrier_frequency_hz=26e9, subcarrier_spacing_hz=270e3, tones=tuple(range(-900, 901, 24)),
+    frame_period_s=4e-3, rx_positions=tuple(0.5 * k for k in range(8)), tx_position_m=(4.0, 1.0),
+)  # fmt: skip
 ONE = '[[device]]\nurl = "sim://awr1642"\n'
 
 
@@ -27,12 +39,15 @@ def test_the_example_works_as_it_is_and_with_every_comment_taken_off() -> None:
     assert plan.text == EXAMPLE
     everything = re.sub(r"^# (?=\w+ = |\[)", "", EXAMPLE, flags=re.MULTILINE)
     full = parse_plan(everything, Path("folder"))
-    assert everything.count("\n# ") == 2
+    assert everything.count("\n# ") == 4
     assert (full.duration_s, full.segment_s, full.segment_bytes) == (60.0, 600.0, 1_000_000_000)
     assert (full.compression, full.on_error, full.tracks) == ("bitshuffle-lz4", OnError.STOP, False)
     assert full.devices[0].profile == Path("folder/walk.cfg")
     assert full.chain == ChainConfig(max_range_m=10.0, detector="mnomp", mnomp=MnompConfig(p_overall=0.01))
     assert full.tracker == TrackerConfig(confirm_hits=4, association="spa")
+    assert [device.name for device in full.devices] == ["left", "right", "radio"]
+    assert full.ofdm == OfdmChainConfig(max_range_m=8.0)
+    assert full.ofdm_tracker == {"association": "penalty"}
 
 
 def test_one_device_needs_no_more_than_its_url() -> None:
@@ -54,6 +69,31 @@ def test_settings_of_the_line_detector_are_a_table_of_their_own() -> None:
         parse_plan(ONE + "[chain.mnomp]\np_overall = 2.0\n", Path())
     with pytest.raises(ConfigError, match="no detector 'esprit'"):
         parse_plan(ONE + '[chain]\ndetector = "esprit"\n', Path())
+
+
+def test_each_kind_of_sensor_gets_its_own_settings() -> None:
+    text = "[ofdm]\nhop_blocks = 5\n[ofdm.music]\nsmoothing = false\n[ofdm.tracker]\nmax_misses_tentative = 3\n"
+    plan = parse_plan(ONE + "[tracker]\nconfirm_hits = 5\n" + text, Path())
+    ofdm = OfdmChainConfig(hop_blocks=5, music=MusicConfig(smoothing=False))
+    assert plan.settings_of(RADAR) == (ChainConfig(), TrackerConfig(confirm_hits=5))
+    assert plan.settings_of(RADIO) == (ofdm, bistatic_tracker_config(0.02, max_misses_tentative=3))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('[ofdm]\nclutter_filter = "median"\n', r"\[ofdm\] there is no clutter filter 'median'"),
+        ("[ofdm]\nmean_bloks = 3\n", r"\[ofdm\] has no key 'mean_bloks'"),
+        ("[ofdm.calibration]\nbalance_iq = 1\n", r"\[ofdm.calibration\] balance_iq is 1"),
+        ("[ofdm.music]\nmax_paths = 0\n", r"\[ofdm.music\] max_paths is 0"),
+        ("[ofdm]\nmusic = 3\n", r"\[ofdm\] music is 3"),
+        ("[ofdm]\ntracker = 3\n", r"\[ofdm\] tracker is 3"),
+        ("[ofdm.tracker]\nconfirm_hits = 0\n", r"\[ofdm.tracker\] confirm_hits is 0"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_of_radios_is_named(table: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_plan(ONE + table, Path())
 
 
 def test_settings_are_those_of_the_chain_and_the_tracker() -> None:

@@ -23,7 +23,8 @@ from isactrack.gui.models.health_text import (
     rows,
 )  # fmt: skip
 from isactrack.gui.models.levels import OKABE_ITO, auto_levels, track_colour
-from isactrack.gui.models.points import bin_edges, map_readout, plan_readout, tracks_on_map
+from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.reach import Reach, round_reach
 from isactrack.gui.models.shortcuts import COMMANDS, by_menu, command
 from isactrack.gui.models.timeline import Timeline
@@ -39,6 +40,8 @@ from isactrack.gui.models.trails import (
     trails,
 )  # fmt: skip
 from isactrack.gui.models.transport import status_text, transport_state
+from isactrack.processing.music_spectrum import DelayAzimuthMap
+from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track, TrackStatus
 from isactrack.units import bytes_text
@@ -173,7 +176,7 @@ def test_the_reach_only_grows_until_it_is_reset(make_snapshot: MakeSnapshot) -> 
     far = Track(9, TrackStatus.CONFIRMED, 0.0, np.array([0.0, 0.0, 7.5, 0.0]), np.eye(4), 9)
     tentative = replace(far, status=TrackStatus.TENTATIVE)
     reach = Reach()
-    range_max_m = float(snapshot.spectrum.range_axis_m[-1])
+    range_max_m = make_map(snapshot).range_max_m
     assert reach.take(replace(snapshot, tracks=(tentative,))) == 6.0
     assert reach.take(replace(snapshot, tracks=(far,))) == min(10.0, range_max_m)
     assert reach.take(replace(snapshot, tracks=())) == min(10.0, range_max_m)
@@ -189,28 +192,54 @@ def test_the_reach_only_grows_until_it_is_reset(make_snapshot: MakeSnapshot) -> 
 def test_tracks_stand_on_the_map_where_their_power_is(make_snapshot: MakeSnapshot) -> None:
     snapshot = make_snapshot(30)
     spectrum = snapshot.spectrum
-    for r, v in tracks_on_map(snapshot.tracks, spectrum):
+    assert isinstance(spectrum, RangeDopplerMap)
+    for r, v in make_map(snapshot).tracks():
         row = int(np.argmin(abs(spectrum.velocity_axis_mps - v)))
         column = int(np.argmin(abs(spectrum.range_axis_m - r)))
         assert spectrum.power[row - 2 : row + 3, column - 2 : column + 3].max() > 500.0
-    assert tracks_on_map((), spectrum).shape == (0, 2)
+    assert make_map(replace(snapshot, tracks=())).tracks().shape == (0, 2)
 
 
 def test_a_fast_track_is_folded_into_the_map(make_snapshot: MakeSnapshot) -> None:
-    spectrum = make_snapshot(0).spectrum
-    low, high = bin_edges(spectrum.velocity_axis_mps)
+    snapshot = make_snapshot(0)
+    _, _, low, high = make_map(snapshot).extent
     track = Track(1, TrackStatus.CONFIRMED, 0.0, np.array([0.0, 0.0, 4.0, high + 0.5]), np.eye(4), 5)
-    ((r, v),) = tracks_on_map((track,), spectrum)
+    ((r, v),) = make_map(replace(snapshot, tracks=(track,))).tracks()
     assert (r, v) == (pytest.approx(4.0), pytest.approx(low + 0.5))
 
 
 def test_read_outs_name_their_units(make_snapshot: MakeSnapshot) -> None:
-    spectrum = make_snapshot(0).spectrum
-    text = map_readout(spectrum, spectrum.level_db(), 1.4, 0.0)
+    shown = make_map(make_snapshot(0))
+    text = shown.readout(shown.image(), 1.4, 0.0)
     assert text.startswith("range 1.41 m   velocity +0.00 m/s")
     assert text.endswith("dB")
-    assert map_readout(spectrum, spectrum.level_db(), -3.0, 0.0) == ""
+    assert shown.readout(shown.image(), -3.0, 0.0) == ""
     assert plan_readout(1.0, 1.0) == "x +1.00 m   y 1.00 m   range 1.41 m   azimuth +45.0°"
+
+
+def test_the_map_of_a_radio_has_targets_at_their_path_and_azimuth(make_snapshot: MakeSnapshot) -> None:
+    power = np.ones((61, 80), np.float32)
+    power[45, 30] = 100.0  # 30 degrees, path 12 m
+    track = Track(1, TrackStatus.CONFIRMED, 0.0, np.array([3.0, 0.0, 4.0, 0.0]), np.eye(4), 5)
+    spectrum = DelayAzimuthMap(power, np.arange(80) * 0.4, np.radians(np.linspace(-60.0, 60.0, 61)))
+    snapshot = replace(
+        make_snapshot(0), spectrum=spectrum, tracks=(track,),
+        tx_position_m=(3.0, 0.0),
+    )  # fmt: skip
+    shown = make_map(snapshot)
+    assert (shown.x_label, shown.y_label) == ("Path by way of the target (m)", "Azimuth (°)")
+    ((path, azimuth_deg),) = shown.tracks()
+    assert (path, azimuth_deg) == (pytest.approx(5.0 + 4.0), pytest.approx(math.degrees(math.atan2(3.0, 4.0))))
+    image = shown.image()
+    row, column = np.unravel_index(np.argmax(image), image.shape)
+    left, right, low, high = shown.extent
+    assert left + (column + 0.5) * (right - left) / 80 == pytest.approx(12.0)
+    assert low + (row + 0.5) * (high - low) / 61 == pytest.approx(30.0)
+    assert shown.readout(image, 12.1, 30.5).startswith("path 12.00 m   azimuth +30.0°   20.0 dB")
+    assert shown.readout(image, 12.1, 80.0) == ""
+    assert shown.right_of(4.0) == pytest.approx(4.0 + 5.0 + 1.0)
+    assert shown.right_of(math.inf) == math.inf
+    assert Reach().take(replace(snapshot, tracks=(), truth=None)) == 6.0
 
 
 # --- health ----------------------------------------------------------------------------------------------------------

@@ -122,17 +122,17 @@ def test_the_window_fits_its_size_and_can_be_saved(
     assert (window.width(), window.height()) == size  # nothing forces the window larger
     corner = window.grab().toImage().pixelColor(2, 200)
     assert (corner.lightness() > 128) is theme.light
-    for plot in (window.range_doppler.plot, window.plan.plot):
+    for plot in (window.map_view.plot, window.plan.plot):
         assert plot.getViewBox().width() > 150
 
 
 def test_axes_are_physical_and_labelled(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
-    range_doppler, plan = window.range_doppler.plot, window.plan.plot
+    range_doppler, plan = window.map_view.plot, window.plan.plot
     labels = {plot: [plot.getAxis(side).labelText for side in ("bottom", "left")] for plot in (range_doppler, plan)}
     assert labels[range_doppler] == ["Range (m)", "Radial velocity (m/s)"]
     assert labels[plan] == ["x, to the right (m)", "y, along boresight (m)"]
-    assert window.range_doppler.colour_bar.getAxis("right").labelText == "Level over median (dB)"
+    assert window.map_view.colour_bar.getAxis("right").labelText == "Level over median (dB)"
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
     (left, right), (low, high) = range_doppler.viewRange()
@@ -151,9 +151,9 @@ def test_a_target_is_bright_on_the_map_and_where_the_axes_say(make_window: MakeW
     window = running(make_window, make_feed())
     window.timeline.pause()
     spin(50)
-    bright = pixel(window, window.range_doppler, 30 * 0.047, 0.0)  # static clutter at 1.4 m
-    mirrored = pixel(window, window.range_doppler, 161 * 0.047, 0.0)
-    dark = pixel(window, window.range_doppler, 30 * 0.047, 2.9)
+    bright = pixel(window, window.map_view, 30 * 0.047, 0.0)  # static clutter at 1.4 m
+    mirrored = pixel(window, window.map_view, 161 * 0.047, 0.0)
+    dark = pixel(window, window.map_view, 30 * 0.047, 2.9)
     assert bright.green() > 130 > 100 > max(dark.green(), mirrored.green())
 
 
@@ -239,13 +239,13 @@ def test_keys(make_window: MakeWindow, make_feed: MakeFeed) -> None:
 
 def test_levels_stay_until_a_is_pressed(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed(), 10)
-    assert (window.range_doppler.levels.low_db, window.range_doppler.levels.high_db) == (0.0, 60.0)
+    assert (window.map_view.levels.low_db, window.map_view.levels.high_db) == (0.0, 60.0)
     QTest.keyClick(window, Qt.Key.Key_A)
-    fitted = window.range_doppler.levels
+    fitted = window.map_view.levels
     assert (fitted.low_db, fitted.high_db) == (0.0, 40.0)
     spin(100)
-    assert window.range_doppler.levels == fitted
-    assert tuple(window.range_doppler.image.levels) == (0.0, 40.0)
+    assert window.map_view.levels == fitted
+    assert tuple(window.map_view.image.levels) == (0.0, 40.0)
 
 
 def test_the_views_reach_as_far_as_something_is_seen(make_window: MakeWindow, make_feed: MakeFeed) -> None:
@@ -254,11 +254,11 @@ def test_the_views_reach_as_far_as_something_is_seen(make_window: MakeWindow, ma
     near = window.plan.plot.viewRange()[1][1]
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
-    assert window.range_doppler.plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
+    assert window.map_view.plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
     assert window.plan.plot.viewRange()[1][1] > near
     QTest.keyClick(window, Qt.Key.Key_F)
     spin(20)
-    assert window.range_doppler.plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
+    assert window.map_view.plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
     assert window.plan.plot.viewRange()[1][1] == pytest.approx(near)
 
 
@@ -363,7 +363,7 @@ def test_a_view_that_fails_does_not_stop_the_others(
     def fail(snapshot: Snapshot) -> None:
         raise ZeroDivisionError(f"a slip in {snapshot.index}")
 
-    window.range_doppler.show_snapshot = fail  # type: ignore[method-assign]
+    window.map_view.show_snapshot = fail  # type: ignore[method-assign]
     original = window.plan.show_snapshot
 
     def counted(history: Sequence[Snapshot]) -> None:
@@ -372,7 +372,7 @@ def test_a_view_that_fails_does_not_stop_the_others(
 
     window.plan.show_snapshot = counted  # type: ignore[method-assign]
     spin_until(lambda: len(drawn) > 3)
-    assert caplog.text.count("the range-Doppler view failed") == 1  # said once, not 30 times a second
+    assert caplog.text.count("the map failed") == 1  # said once, not 30 times a second
     assert window.error is not None
     assert "a slip" in str(window.error)
     assert window.health_panel.error_box.isVisible()
@@ -395,8 +395,8 @@ def test_the_pointer_reads_out_coordinates(make_window: MakeWindow, make_feed: M
     box = window.plan.plot.getViewBox()
     window.plan.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.0, 2.0)))
     assert window._pointer.text().startswith("x +1.00 m   y 2.00 m")
-    box = window.range_doppler.plot.getViewBox()
-    window.range_doppler.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
+    box = window.map_view.plot.getViewBox()
+    window.map_view.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
     assert window._pointer.text().startswith("range 1.41 m   velocity +0.00 m/s")
 
 
@@ -426,7 +426,7 @@ def test_nothing_grows(make_window: MakeWindow, make_feed: MakeFeed, updates: in
     spin(20)
 
     def items() -> int:
-        return len(window.plan.widget.scene().items()) + len(window.range_doppler.widget.scene().items())
+        return len(window.plan.widget.scene().items()) + len(window.map_view.widget.scene().items())
 
     gc.collect()
     count, size = items(), _resident_bytes()

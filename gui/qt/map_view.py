@@ -1,4 +1,4 @@
-"""The range-Doppler map with detections and tracks."""
+"""The map of the sensor with detections and tracks."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import Levels, auto_levels, track_colour
-from isactrack.gui.models.points import bin_edges, map_readout, tracks_on_map
+from isactrack.gui.models.maps import RangeDoppler, SensorMap, make_map
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.card import Card
 from isactrack.gui.qt.legend import Legend
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class RangeDopplerView(Card):
-    """Power over range and radial velocity, in dB over the median of the map.
+class MapView(Card):
+    """The map that the sensor's chain makes, in dB over its median: over range and Doppler, or over path and azimuth.
 
     The levels of the colour map stay until `fit_levels` is called or the colour bar is dragged.
     """
@@ -31,14 +31,14 @@ class RangeDopplerView(Card):
     """What lies under the pointer."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Range–Doppler", Legend(theme, (("ring", "detection"), ("dot", "track"))))
+        super().__init__(RangeDoppler.title, Legend(theme, (("ring", "detection"), ("dot", "track"))))
         self.setParent(parent)
         self._theme = theme
-        self._snapshot: Snapshot | None = None
+        self._map: SensorMap | None = None
         self._level_db: NDArray[np.float64] = np.zeros((0, 0))
         self._extent = QRectF()
         self._reach_m = math.inf
-        self.widget, self.plot = make_plot(theme, "Range (m)", "Radial velocity (m/s)")
+        self.widget, self.plot = make_plot(theme, RangeDoppler.x_label, RangeDoppler.y_label)
         self.image = pg.ImageItem(axisOrder="row-major")
         self.plot.addItem(self.image)
         self.colour_bar = self._make_colour_bar()
@@ -59,15 +59,17 @@ class RangeDopplerView(Card):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Draw a snapshot."""
-        self._snapshot = snapshot
-        self._level_db = snapshot.spectrum.level_db()
+        shown = make_map(snapshot)
+        if type(shown) is not type(self._map):
+            self._name_axes(shown)
+        self._map = shown
+        self._level_db = shown.image()
         self.image.setImage(self._level_db.astype(np.float32), autoLevels=False)
-        self._place_image(snapshot)
-        detections = snapshot.detections
-        self._detections.setData(detections.range_m, detections.radial_velocity_mps)
-        points = tracks_on_map(snapshot.tracks, snapshot.spectrum)
+        self._place_image(shown)
+        detections, tracks = shown.detections(), shown.tracks()
+        self._detections.setData(detections[:, 0], detections[:, 1])
         brushes = [pg.mkBrush(track_colour(t.track_id, light=self._theme.light)) for t in snapshot.tracks]
-        self._tracks.setData(points[:, 0], points[:, 1], brush=brushes or None, pen=pg.mkPen("#101316", width=1))
+        self._tracks.setData(tracks[:, 0], tracks[:, 1], brush=brushes or None, pen=pg.mkPen("#101316", width=1))
 
     def fit_levels(self) -> None:
         """Fit the levels to the map that is shown, once."""
@@ -76,15 +78,17 @@ class RangeDopplerView(Card):
             self.colour_bar.setLevels((levels.low_db, levels.high_db))
 
     def set_reach(self, reach_m: float) -> None:
-        """Show the map up to a range; nothing moves while it stays the same."""
+        """Show the map for what is within a range of the receiver; nothing moves while it stays the same."""
         if reach_m != self._reach_m:
             self._reach_m = reach_m
             self.frame()
 
     def frame(self) -> None:
-        """Show all velocities, and ranges up to the reach, again."""
+        """Show all of the y axis, and the x axis as far as the reach asks for, again."""
+        if self._map is None:
+            return
         extent = QRectF(self._extent)
-        extent.setRight(min(extent.right(), self._reach_m))
+        extent.setRight(min(extent.right(), self._map.right_of(self._reach_m)))
         self.plot.setRange(extent, padding=0.0)
 
     def set_grid(self, visible: bool) -> None:
@@ -106,10 +110,15 @@ class RangeDopplerView(Card):
         axis.setTickFont(small)
         return bar
 
-    def _place_image(self, snapshot: Snapshot) -> None:
+    def _name_axes(self, shown: SensorMap) -> None:
+        self.set_title(shown.title)
+        for side, label in (("bottom", shown.x_label), ("left", shown.y_label)):
+            self.plot.getAxis(side).setLabel(label, color=self._theme.muted)
+        self.colour_bar.setLevels((shown.levels.low_db, shown.levels.high_db))
+
+    def _place_image(self, shown: SensorMap) -> None:
         """Lay the image so that the centres of its bins lie on their values."""
-        left, right = bin_edges(snapshot.spectrum.range_axis_m)
-        low, high = bin_edges(snapshot.spectrum.velocity_axis_mps)
+        left, right, low, high = shown.extent
         extent = QRectF(left, low, right - left, high - low)
         if extent != self._extent:
             self._extent = extent
@@ -118,8 +127,8 @@ class RangeDopplerView(Card):
             self.frame()
 
     def _on_mouse_moved(self, position: QPointF) -> None:
-        if self._snapshot is None or not self.plot.sceneBoundingRect().contains(position):
+        if self._map is None or not self.plot.sceneBoundingRect().contains(position):
             return
         at = self.plot.getViewBox().mapSceneToView(position)
         if math.isfinite(at.x()) and math.isfinite(at.y()):
-            self.pointed.emit(map_readout(self._snapshot.spectrum, self._level_db, at.x(), at.y()))
+            self.pointed.emit(self._map.readout(self._level_db, at.x(), at.y()))
