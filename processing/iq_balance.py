@@ -171,7 +171,7 @@ class SampleBalance:
         half = 0.5 * self._ratio
         return np.asarray(half * (1.0 + half.real**2 + half.imag**2))
 
-    def learn(self, samples: ComplexArray) -> None:
+    def learn(self, samples: NDArray[np.complexfloating]) -> None:
         """Take samples (rows, n) of random data in."""
         power = np.sum(samples.real**2 + samples.imag**2, axis=1)
         ratio = np.einsum("pn,pn->p", samples, samples) / np.maximum(power, _TINY)
@@ -180,10 +180,24 @@ class SampleBalance:
         self._blocks += 1
         self._ratio += (ratio - self._ratio) / min(self._blocks, self._memory)
 
-    def apply(self, samples: ComplexArray) -> ComplexArray:
-        """Return samples (rows, n) without their image, as they are while it is not known."""
+    def apply(
+        self, samples: NDArray[np.complexfloating], rows: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.complexfloating]:
+        """Return samples (rows, n) without their image, as they are while it is not known.
+
+        Parameters
+        ----------
+        samples
+            Samples of all rows, or of some.
+        rows
+            Which rows these are, bool (all rows,); None for all.
+        """
         b = self.coefficients
-        if b is None or b.size != samples.shape[0]:
+        if b is None:
             return samples
-        clean = samples - b[:, None] * samples.conj()
-        return np.asarray(clean / (1.0 - b.real**2 - b.imag**2)[:, None])
+        b = b if rows is None else b[rows]
+        own = (1.0 / (1.0 - b.real**2 - b.imag**2)).astype(samples.real.dtype)
+        clean = samples.conj()
+        clean *= (-b * own).astype(samples.dtype)[:, None]
+        clean += own[:, None] * samples
+        return clean
