@@ -32,7 +32,7 @@ from isactrack.processing.music_spectrum import (
     pseudo_spectrum,
 )
 from isactrack.processing.ofdm_config import MusicConfig
-from isactrack.processing.path_fit import PathFit, fit_paths, refine_peaks
+from isactrack.processing.path_fit import FIT_STEPS, PathFit, fit_paths, refine_peaks, share_derivatives
 from isactrack.processing.peaks import local_maxima
 from isactrack.processing.smoothing import check_even, smoothed_noise_edge, smoothed_subspace
 from isactrack.units import db_to_power, power_to_db
@@ -42,8 +42,13 @@ FloatArray = NDArray[np.float64]
 
 _FALSE_ALARM: Final = 1e-3
 """Probability that noise makes a delay stand out, or a path, anywhere."""
-_MERGED: Final = 0.25
-"""Of a cell: peaks closer than this in both axes are one."""
+_LEAST_SHARE: Final = 0.3
+"""Least share of a peak's steering vector in the signal subspace. Paths have nearly 1, and 0.8 where two bodies overlap;
+two that move alike and are not smoothed have a half. What the sidelobes of bodies, which are no points, leave behind
+has 0.2 at most."""
+_LEAST_DISTINCT: Final = 0.1
+"""Least share of a path's steering vector outside of the span of all others'. Two paths closer than that, a sixth of a
+cell, are one path and the derivative of its steering vector: their amplitudes are large and cancel."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +182,9 @@ class Music2d:
         subspace = self._subspace(principal, values[:order], noise)
         share = self._grid.share(subspace)
         places = self._peaks(share, self._candidates(principal, noise), subspace.shape[0])
-        places = refine_peaks(subspace, self._searched, places, self._cell)
+        if places.size:
+            places = refine_peaks(subspace, self._searched, places, self._cell)
+            places = places[share_derivatives(subspace, self._searched, places)[0] >= _LEAST_SHARE]
         paths = self._paths(self._fit(principal, places, noise), principal, noise, time_s)
         return MusicOutput(paths, self._map(share), subspace.shape[0], noise)
 
@@ -215,19 +222,16 @@ class Music2d:
         """Return the fit of those paths that explain more than noise would; None if there are none."""
         least = self._least_power[principal.shape[0] - 1] * noise
         places = places[self._inside(places)]
-        for steps in (0, None):
+        # Amplitudes first: a fit that moves paths which are none would move the others along.
+        for steps in (0, FIT_STEPS):
             while places.shape[0]:
-                fit = (
-                    fit_paths(principal, self._manifold, places, self._cell)
-                    if steps is None
-                    else fit_paths(principal, self._manifold, places, self._cell, steps)
-                )
-                merit = np.where(self._inside(fit.places), fit.distinct, 0.0)
-                worst = int(np.argmin(merit))
+                fit = fit_paths(principal, self._manifold, places, self._cell, steps)
                 places = fit.places
-                if merit[worst] >= least:
+                sound = self._inside(places) & (fit.distinct >= least)
+                sound &= fit.distinct >= _LEAST_DISTINCT * self._manifold.size * fit.power
+                if np.all(sound):
                     break
-                places = np.delete(places, worst, axis=0)
+                places = np.delete(places, int(np.argmin(np.where(sound, np.inf, fit.distinct))), axis=0)
         return fit if places.shape[0] else None
 
     def _inside(self, places: FloatArray) -> NDArray[np.bool_]:

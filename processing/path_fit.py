@@ -19,7 +19,8 @@ ComplexArray = NDArray[np.complex128]
 FloatArray = NDArray[np.float64]
 
 _NEWTON_STEPS: Final = 4
-_FIT_STEPS: Final = 6
+FIT_STEPS: Final = 6
+"""Most Gauss-Newton steps of the joint fit; from the peaks of a spectrum it takes two or three."""
 _CONVERGED: Final = 1e-3
 """Of a cell: a step that is shorter ends the fit."""
 _RIDGE: Final = 1e-9
@@ -65,17 +66,20 @@ def share_derivatives(
     subspace: ComplexArray, manifold: Manifold, places: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return ``|Us^H a|^2 / D`` (n,), its gradient (n, 2) and its Hessian (n, 2, 2) at places (n, 2)."""
+    n, order = places.shape[0], subspace.shape[0]
     rows, tones = _derivatives(manifold, places, 2)
-    along = np.einsum("lpm,dnm->dlnp", subspace, np.conj(tones), optimize=True)
-    # Entry (i, j): the i-th derivative in path, the j-th in sine, of a^H u; (i, j, l, n).
-    both = np.einsum("ilnp,jnp->ijln", along, np.conj(rows), optimize=True)
-    value = both[0, 0]
-    slope = np.stack([both[1, 0], both[0, 1]])
-    curvature = np.stack([both[2, 0], both[1, 1], both[1, 1], both[0, 2]]).reshape(2, 2, *value.shape)
-    power = np.sum(value.real**2 + value.imag**2, axis=0)
-    gradient = 2.0 * np.real(np.sum(slope * np.conj(value), axis=1))
-    hessian = 2.0 * np.real(np.einsum("iln,jln->ijn", slope, np.conj(slope)) + np.sum(curvature * np.conj(value), 2))
-    return power / manifold.size, gradient.T / manifold.size, hessian.transpose(2, 0, 1) / manifold.size
+    along = subspace @ np.conj(tones).reshape(3 * n, -1).T
+    along = along.reshape(order, -1, 3, n).transpose(3, 2, 0, 1).reshape(n, 3 * order, -1)
+    # Entry (n, i, l, j): the i-th derivative in path, the j-th in sine, of a^H u_l.
+    both = (along @ np.conj(rows).transpose(1, 2, 0)).reshape(n, 3, order, 3)
+    value = both[:, 0, :, 0]
+    slope = np.stack([both[:, 1, :, 0], both[:, 0, :, 1]], axis=1)
+    curvature = np.stack([both[:, 2, :, 0], both[:, 1, :, 1], both[:, 1, :, 1], both[:, 0, :, 2]], axis=1)
+    dual = np.conj(value)[:, :, None]
+    power = np.real(np.sum(value * np.conj(value), axis=1))
+    gradient = 2.0 * np.real(slope @ dual)[:, :, 0]
+    hessian = 2.0 * np.real(slope @ np.conj(slope).transpose(0, 2, 1) + (curvature @ dual).reshape(n, 2, 2))
+    return power / manifold.size, gradient / manifold.size, hessian / manifold.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,21 +126,19 @@ class _Projection:
     def __init__(self, data: ComplexArray, manifold: Manifold, places: FloatArray, energy: float) -> None:
         n = places.shape[0]
         rows, tones = _derivatives(manifold, places, 1)
-        row_gram = np.einsum("inp,jmp->injm", np.conj(rows), rows, optimize=True)
-        tone_gram = np.einsum("inp,jmp->injm", np.conj(tones), tones, optimize=True)
-        along = np.einsum("lpt,int->ilnp", data, np.conj(tones), optimize=True)
+        row_gram, tone_gram = _gram(rows), _gram(tones)
+        along = (data @ np.conj(tones).reshape(2 * n, -1).T).reshape(*data.shape[:2], 2, n)
         steering = row_gram[0, :, 0] * tone_gram[0, :, 0]  # A^H A
         # Index 0: derivative in path, 1: derivative in sine.
-        cross = np.stack([row_gram[0, :, 0] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 0]])  # D^H A
-        both = np.stack(
-            [
-                np.stack([row_gram[0, :, 0] * tone_gram[1, :, 1], row_gram[0, :, 1] * tone_gram[1, :, 0]]),
-                np.stack([row_gram[1, :, 0] * tone_gram[0, :, 1], row_gram[1, :, 1] * tone_gram[0, :, 0]]),
-            ]
+        cross = np.array([row_gram[0, :, 0] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 0]])  # D^H A
+        mixed = row_gram[0, :, 1] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 1]
+        both = np.array(
+            [[row_gram[0, :, 0] * tone_gram[1, :, 1], mixed[0]], [mixed[1], row_gram[1, :, 1] * tone_gram[0, :, 0]]]
         )  # D^H D
-        matched = np.einsum("lnp,np->nl", along[0], np.conj(rows[0]))  # A^H Z
-        tilted = np.stack(
-            [np.einsum("lnp,np->nl", along[1], np.conj(rows[0])), np.einsum("lnp,np->nl", along[0], np.conj(rows[1]))]
+        weights = np.conj(rows).transpose(0, 2, 1)
+        matched = np.sum(along[:, :, 0] * weights[0], axis=1).T  # A^H Z
+        tilted = np.array(
+            [np.sum(along[:, :, 1] * weights[0], axis=1).T, np.sum(along[:, :, 0] * weights[1], axis=1).T]
         )  # D^H Z
         inverse = np.linalg.inv(steering + _RIDGE * manifold.size * np.eye(n))
         gain = inverse @ matched
@@ -144,9 +146,8 @@ class _Projection:
         self.power = np.sum(np.abs(gain) ** 2, axis=1)
         self.distinct = self.power / np.real(np.diagonal(inverse))
         self.residual = max(energy - float(np.real(np.vdot(matched, gain))), 0.0)
-        outside = both - np.einsum("inm,mk,jlk->ijnl", cross, inverse, np.conj(cross), optimize=True)
-        weights = gain @ np.conj(gain).T  # (m, k): sum over snapshots of c_m c_k*
-        information = np.real(outside * weights.T)
+        outside = both - (cross @ inverse)[:, None] @ np.conj(cross).transpose(0, 2, 1)  # D^H (1 - A A^+) D
+        information = np.real(outside * (np.conj(gain) @ gain.T))
         self.information = information.transpose(2, 0, 3, 1).reshape(2 * n, 2 * n)
         slope = np.real(np.sum(np.conj(gain) * (tilted - cross @ gain), axis=2))
         self.gradient = slope.T.ravel()
@@ -162,7 +163,7 @@ class _Projection:
         return PathFit(self.places, self.power, self.distinct, self.information, self.residual)
 
 
-def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: FloatArray, steps: int = _FIT_STEPS
+def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: FloatArray, steps: int = FIT_STEPS
               ) -> PathFit:  # fmt: skip
     """Return the least-squares fit of paths to all snapshots together.
 
@@ -192,6 +193,13 @@ def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: 
         if np.all(np.abs(step) < _CONVERGED * cell):
             break
     return now.fit()
+
+
+def _gram(vectors: ComplexArray) -> ComplexArray:
+    """Return the inner products (i, n, j, m) of vectors (i, n, size)."""
+    flat = vectors.reshape(-1, vectors.shape[2])
+    product = np.conj(flat) @ flat.T
+    return np.asarray(product.reshape(*vectors.shape[:2], *vectors.shape[:2]))
 
 
 def _derivatives(manifold: Manifold, places: FloatArray, most: int) -> tuple[ComplexArray, ComplexArray]:
