@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isactrack import ConfigError, FmcwSensor, Frame, IqOrder, Pose, RecordingError, Source, Truth
-from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording, schema
+from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording
 
 
 def assert_same_frame(got: Frame, want: Frame) -> None:
