@@ -45,6 +45,9 @@ SERIAL_NUMBER: Final = "SIM0001"
 FIRMWARE: Final = "isab-sim 1.0"
 RATE_HZ: Final = 552_960_000
 ROWS: Final = 8
+CSI_SCALE: Final = 1e-6
+"""Channel gain of one count at a receiver gain of 0 dB."""
+_ARRAYS: Final = (ArrayModel.ULA, ArrayModel.BEAMSPACE)
 _OUT: Final = (FaultKind.UNPLUG, FaultKind.LINK_DOWN, FaultKind.SILENT)
 """While one of these is there nothing comes through."""
 GARBAGE_BYTES: Final = 64
@@ -167,7 +170,7 @@ class RadioFirmware:
         faults: RadioFaults | None = None,
         plan: Sequence[Fault] = (),
         start_time_s: Callable[[], float] = lambda: 0.0,
-        csi_scale: float = 1.0,
+        csi_scale: float = CSI_SCALE,
         serial_number: str = SERIAL_NUMBER,
     ) -> None:
         self._make_source = make_source
@@ -202,6 +205,7 @@ class RadioFirmware:
                     Capability.AGC,
                     Capability.HW_TIME,
                     Capability.MULTI_RX,
+                    Capability.BEAMSPACE,
                     Capability.OVERFLOW_EVENTS,
                 }
             ),
@@ -315,10 +319,10 @@ class RadioFirmware:
                 f"a carrier of {asked.carrier_hz:g} Hz is out of range",
                 f"use {identity.carrier_min_hz:g} to {identity.carrier_max_hz:g} Hz",
             )
-        if asked.rows > identity.rows or asked.tx_streams != 1 or asked.array is not ArrayModel.ULA:
+        if asked.rows > identity.rows or asked.tx_streams != 1 or asked.array not in _ARRAYS:
             raise ControlError(
                 f"the radio has no {asked.array} of {asked.rows} rows for {asked.tx_streams} streams",
-                f'it is an "ula" of up to {identity.rows} rows for one stream',
+                f"it has up to {identity.rows} rows, {' or '.join(_ARRAYS)}, for one stream",
             )
         if not identity.gain_min_db <= asked.gain_db <= identity.gain_max_db:
             raise ControlError(
@@ -479,7 +483,7 @@ class _Sender:
             kind=self._kind,
             sequence=self._sequence,
             block=block,
-            tick=self._run.settings.tick_of(block),
+            tick=info.tick,
             rate_num=RATE_HZ,
             gain_cdb=round(100.0 * info.gain_db),
             flags=flags,
