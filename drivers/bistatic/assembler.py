@@ -282,7 +282,7 @@ class BlockAssembler:
         skipped = block - (last.block + 1 if last is not None else 0)
         if skipped:
             between = _signed(_base(first) - (_base(last) + last.fragments if last is not None else 0))
-            how = "were lost on the way" if between >= skipped else "were left out by the radio"
+            how = "lost on the way" if between >= skipped else "left out by the radio"
             self._note(EventKind.LINK if between >= skipped else EventKind.RADIO, f"{_blocks(block, skipped)} {how}")
             flag = BlockFlag.DISCONTINUITY
         offset = first.tick - round(first.timing_samples) - self._settings.tick_of(block)  # the window may be moved
@@ -323,7 +323,7 @@ def _valid_groups(partial: _Partial) -> NDArray[np.bool_]:
 
 
 def _blocks(block: int, skipped: int) -> str:
-    return f"block {block - 1}" if skipped == 1 else f"blocks {block - skipped} to {block - 1}"
+    return f"block {block - 1} was" if skipped == 1 else f"blocks {block - skipped} to {block - 1} were"
 
 
 def _one_line(payload: bytes) -> str:
