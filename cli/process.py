@@ -205,7 +205,8 @@ def _process_radio(opened: "Recording", config: "OfdmChainConfig") -> _Radio:
 
     sensor = require_ofdm(opened.sensor)
     chain = OfdmChain(sensor, config)
-    detections, calibrations, paths = [], [], []
+    calibrations: list[BlockCalibration] = []
+    detections, paths = [], []
     with progress("processing", len(opened)) as done:
         for count, frame in enumerate(opened.frames(), start=1):
             output = chain(frame)

@@ -27,8 +27,8 @@ class RadioReport:
     Attributes
     ----------
     blocks
-        Blocks by what became of them: the names of `CalibrationStatus`, and ``"incomplete"`` and ``"flagged"`` for
-        those that were not calibrated at all.
+        Blocks by what became of them: the names of `CalibrationStatus`, and ``"incomplete"``, ``"flagged"`` and
+        ``"unsynchronised"`` for those that were not calibrated at all.
     median_quality
         Median fit of the blocks to the reference, 0 to 1; None if none was calibrated.
     delay_spread_s
@@ -62,7 +62,7 @@ def radio_report(
     """
     statuses = Counter(one.status for one in calibrations)
     blocks = {status.value: statuses[status] for status in CalibrationStatus}
-    blocks |= {"incomplete": skipped.incomplete, "flagged": skipped.flagged}
+    blocks |= {name: getattr(skipped, name) for name in ("incomplete", "flagged", "unsynchronised")}
     good = [one for one in calibrations if one.status in (CalibrationStatus.LOCKED, CalibrationStatus.HELD)]
     delays = np.array([one.delay_s for one in good])
     found = [one for one in paths if len(one)]
