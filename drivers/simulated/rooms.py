@@ -22,9 +22,10 @@ Way = tuple[tuple[float, float], tuple[float, float]]
 
 KINDS: Final = ("empty", "parallel", "crossing", "crossing3", "standing", "walk", "pair")
 """What happens in a room: nobody; two on parallel ways; two, or three, whose ways cross; one who stands; one who walks;
-two whose Doppler shifts at the bistatic receiver differ by 1 to 3 Hz all the way."""
+two whose Doppler shifts at the bistatic receiver differ by 1 to 3 Hz all the way, and by what swaying adds."""
 CLOSEST_M: Final = 0.35
 """People never come closer to each other than this, centre to centre."""
+_SWAY_MARGIN_M: Final = 0.02
 _SCATTER_M: Final = 0.3
 _SPEED_MPS: Final = (0.8, 1.4)
 _TRIES: Final = 1000
@@ -127,23 +128,25 @@ def draw_strolls(room: Room, kind: str, rng: np.random.Generator) -> tuple[tuple
     drawn_with = {"crossing": _meeting, "crossing3": _meeting, "pair": _alike}.get(kind, _together)
     for _ in range(_TRIES):
         ends, tables = drawn_with(room, room.ways[kind], rng)
-        cycle_s = max(float(time_s[-1]) for time_s, _ in tables) + _REST_S
-        strolls = tuple(
-            _stroll(*end, *table, cycle_s=cycle_s, rng=rng) for end, table in zip(ends, tables, strict=True)
-        )
-        if closest_m(strolls, cycle_s) >= CLOSEST_M:
-            return strolls, cycle_s
-    raise RuntimeError(f"no {kind} in {room.name} keeps people {CLOSEST_M} m apart")
+        if _closest_on_ways_m(ends, tables) >= CLOSEST_M + _SWAY_MARGIN_M:
+            break
+    else:
+        raise RuntimeError(f"no {kind} in {room.name} keeps people {CLOSEST_M} m apart")
+    cycle_s = max(float(time_s[-1]) for time_s, _ in tables) + _REST_S
+    return tuple(
+        _stroll(*end, *table, cycle_s=cycle_s, rng=rng) for end, table in zip(ends, tables, strict=True)
+    ), cycle_s
 
 
-def closest_m(strolls: tuple[Stroll, ...], duration_s: float) -> float:
-    """Return the smallest distance between the centres of two people at any one moment; infinite for one alone."""
-    time_s = np.linspace(0.0, duration_s, 2 + math.ceil(duration_s / 0.02))
-    places = [stroll.motions(time_s).position_m for stroll in strolls]
-    gaps = [
-        float(np.linalg.norm(one - other, axis=1).min()) for index, one in enumerate(places) for other in places[:index]
-    ]
-    return min(gaps, default=math.inf)
+def _closest_on_ways_m(ends: list["Ends"], tables: list["Table"]) -> float:
+    """Return the smallest distance between two people at any one moment, swaying aside; infinite for one alone."""
+    grid = np.arange(0.0, max(float(time_s[-1]) for time_s, _ in tables), 0.02)
+    places = []
+    for (start, end), (time_s, along_m) in zip(ends, tables, strict=True):
+        gone = np.interp(grid, time_s, along_m)
+        places.append(start + gone[:, None] * (end - start) / np.linalg.norm(end - start))
+    gaps = [np.hypot(*(one - other).T).min() for index, one in enumerate(places) for other in places[:index]]
+    return float(min(gaps, default=math.inf))
 
 
 Table = tuple[FloatArray, FloatArray]
@@ -186,14 +189,26 @@ def _together(room: Room, ways: tuple[Way, ...], rng: np.random.Generator) -> tu
 
 
 def _meeting(room: Room, ways: tuple[Way, ...], rng: np.random.Generator) -> tuple[list[Ends], list[Table]]:
-    """Let all reach the middles of their ways at about the same time, within 1.2 s."""
+    """Let all reach the middles of their ways, about which these cross, at about the same time, within 1.2 s."""
     ends = _drawn_ends(ways, rng)
+    while not all(_cross(one, other) for index, one in enumerate(ends) for other in ends[:index]):
+        ends = _drawn_ends(ways, rng)
     tables = [_walked(end, 0.0, rng.uniform(*_SPEED_MPS)) for end in ends]
     begins = [rng.uniform(-0.6, 0.6) - 0.5 * float(time_s[-1]) for time_s, _ in tables]
     first_s = rng.uniform(0.4, 0.8) - min(begins)
     return ends, [
         (time_s + begin_s + first_s, along_m) for begin_s, (time_s, along_m) in zip(begins, tables, strict=True)
     ]
+
+
+def _cross(one: Ends, other: Ends) -> bool:
+    """Return whether two ways cross, each in the middle half of it."""
+    (ax, ay), (bx, by), (cx, cy) = one[1] - one[0], other[1] - other[0], other[0] - one[0]
+    area = ax * by - ay * bx
+    if abs(area) < 1e-6:
+        return False
+    shares = (cx * by - cy * bx) / area, (cx * ay - cy * ax) / area
+    return all(0.25 < share < 0.75 for share in shares)
 
 
 def _alike(room: Room, ways: tuple[Way, ...], rng: np.random.Generator) -> tuple[list[Ends], list[Table]]:
@@ -274,7 +289,7 @@ OFFICE: Final = Room(
     transmitter_yaw_rad=math.radians(-105.0),
     radar=Pose(x_m=3.4, y_m=0.3, yaw_rad=math.radians(12.0)),
     ways={
-        "parallel": (((0.9, 4.2), (4.2, 1.9)), ((1.2, 5.3), (4.3, 3.2))),
+        "parallel": (((0.9, 4.2), (4.2, 1.9)), ((1.2, 5.2), (4.3, 3.1))),
         "crossing": (((0.5, 4.7), (4.3, 2.7)), ((4.2, 4.0), (1.0, 3.7))),
         "crossing3": (((0.5, 4.7), (4.3, 2.7)), ((4.2, 4.0), (1.0, 3.7)), ((2.7, 1.7), (2.3, 5.3))),
         "standing": (((2.6, 3.4), (1.6, 0.4)),),
