@@ -131,8 +131,8 @@ def test_the_simulated_radar_is_always_listed_and_the_connected_ones_before_it(m
     )  # fmt: skip
     monkeypatch.setattr(list_ports, "comports", lambda: [port])
     found = list_devices()
-    assert [device.url for device in found] == ["awr1642:///dev/ttyACM3", "sim://awr1642"]
-    assert [device.source for device in found] == [Source.HARDWARE, Source.SIMULATED]
+    assert [device.url for device in found] == ["awr1642:///dev/ttyACM3", "sim://awr1642", "sim://bistatic"]
+    assert [device.source for device in found] == [Source.HARDWARE, Source.SIMULATED, Source.SIMULATED]
     assert (found[0].console_port, found[0].data_port, found[0].serial_number) == ("/dev/ttyACM3", "", "R42")
 
 
