@@ -50,6 +50,8 @@ CSI_SCALE: Final = 1e-6
 _ARRAYS: Final = (ArrayModel.ULA, ArrayModel.BEAMSPACE)
 _OUT: Final = (FaultKind.UNPLUG, FaultKind.LINK_DOWN, FaultKind.SILENT)
 """While one of these is there nothing comes through."""
+GATHER_S: Final = 2e-3
+"""A radio that goes as fast as it can hands out what it has made at least so often, not block by block."""
 GARBAGE_BYTES: Final = 64
 """Random bytes that come at once."""
 
@@ -389,15 +391,17 @@ class RadioFirmware:
                 lo_locked = not self._plan.active(FaultKind.LO_UNLOCK, now_s)
                 made = None if overflows else run.source.make(block, lo_locked=lo_locked)
                 due_s = began_s + (tick + run.settings.symbol_samples) / rate_hz / self._speed
-                if not self._wait(outlet, block, due_s, run.sensor.frame_bytes, stop):
+                if not self._wait(sender, block, due_s, run.sensor.frame_bytes, stop):
                     return
                 out = any(self._plan.active(kind, now_s) for kind in _OUT)
                 if out and not was_out:
+                    sender.flush()
                     outlet.drain(stop)  # what was sent before has come through
                 was_out = out
                 self._clock.reach(now_s, run.origin_s + after / rate_hz)
                 garbage = sum(fault.kind is FaultKind.GARBAGE for fault in self._plan.take_begun(now_s))
                 if garbage or self._plan.active(FaultKind.GARBAGE, now_s):
+                    sender.flush()
                     outlet.put_garbage(self._rng, sender.last)
                 if made is None:
                     sender.drop(block)
@@ -409,17 +413,23 @@ class RadioFirmware:
                     flags |= BlockFlag.REFERENCE_UNLOCKED
                 sender.send(block, words, replace(info, flags=info.flags | flags), link_up=not out)
                 self._blocks_sent = sender.blocks
+                if math.isfinite(self._speed):
+                    sender.flush()
         finally:
+            sender.flush()
             self._clock.release()
 
-    def _wait(self, outlet: Outlet, block: int, due_s: float, size: int, stop: threading.Event) -> bool:
+    def _wait(self, sender: "_Sender", block: int, due_s: float, size: int, stop: threading.Event) -> bool:
         """Wait until a block may go; return whether the radio still streams."""
         if math.isfinite(self._speed):
             wait_s = due_s - time.monotonic()
             return not (stop.wait(wait_s) if wait_s > 0.0 else stop.is_set())
+        if sender.waits_s() > GATHER_S or not self.pace.may_send(block):
+            sender.flush()
         if not self.pace.wait(block, stop):
             return False
-        while not outlet.has_room(2 * size):
+        while not sender.has_room(2 * size):
+            sender.flush()
             if stop.wait(1e-3):
                 return False
         return True
@@ -437,8 +447,27 @@ class _Sender:
         self._sequence = 0
         self._dropped = 0
         self._gain_db = math.nan
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._flushed_s = time.monotonic()
         self.blocks = 0
         self.last = b""
+
+    def waits_s(self) -> float:
+        """Return since when packets are gathered."""
+        return time.monotonic() - self._flushed_s
+
+    def has_room(self, size: int) -> bool:
+        """Whether the radio's memory takes so many bytes more than are gathered."""
+        return self._outlet.has_room(self._gathered_bytes + size)
+
+    def flush(self) -> None:
+        """Hand out what is gathered."""
+        gathered, self._gathered = self._gathered, []
+        self._gathered_bytes = 0
+        self._flushed_s = time.monotonic()
+        if gathered:
+            self._outlet.put(gathered)
 
     def drop(self, block: int) -> None:
         """Leave a block out; the next one says so."""
@@ -447,8 +476,8 @@ class _Sender:
         self._dropped += 1
 
     def send(self, block: int, words: NDArray[np.int16], info: BlockInfo, *, link_up: bool) -> None:
-        """Send a block, or drop it if there is no room for it."""
-        if not self._outlet.has_room(2 * words.size):
+        """Gather the packets of a block, or drop it if there is no room for it."""
+        if not self.has_room(2 * words.size):
             self.drop(block)
             return
         account = self._run.account
@@ -468,7 +497,8 @@ class _Sender:
         else:
             account.packets += len(packets)
             account.arrived_packets += len(packets)
-        self._outlet.put(packets)
+        self._gathered += packets
+        self._gathered_bytes += 2 * words.size
 
     def _fragments(self, block: int, words: NDArray[np.int16], info: BlockInfo) -> list[Packet]:
         flags = info.flags

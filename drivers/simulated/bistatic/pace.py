@@ -54,9 +54,13 @@ class HostPace:
         with self._moved:
             self._moved.notify_all()
 
+    def may_send(self, block: int) -> bool:
+        """Whether a block may be sent now."""
+        return not self._told or block <= self._taken + self._ahead
+
     def wait(self, block: int, stop: threading.Event) -> bool:
         """Wait until a block may be sent; return False once the radio is stopped."""
-        if self._told and block > self._taken + self._ahead:
+        if not self.may_send(block):
             with self._moved:
                 self._wanted = wanted = block - self._ahead + self._ahead // 2
                 while self._taken < wanted and not stop.is_set():
