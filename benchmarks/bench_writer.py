@@ -14,6 +14,9 @@ direct
     No filter; the frame goes past the cache as it is.
 isactrack
     `RecordingWriter` as it is, with checksums, tables and masks.
+
+``--radio`` measures what a block of a bistatic radio costs to write and to read instead: channel estimates of 8 rows
+and 76 tones, and gates of samples, 250 of them a second.
 """
 
 import argparse
@@ -21,6 +24,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack import FmcwSensor, Frame, Source
+from isactrack import BlockInfo, Capture, FmcwSensor, Frame, OfdmSensor, Source
+from isactrack.ofdm_waveform import gate_samples
 from isactrack.recordings import RecordingHeader, RecordingWriter, filters, open_recording
 
 PAYLOAD = 1456
@@ -106,6 +111,43 @@ def measure(write: Callable[[], float], n_bytes: int, repeats: int) -> tuple[flo
     return 1e6 * cpu_s / n_bytes * PAYLOAD, n_bytes / wall_s / 1e6, ratio
 
 
+def measure_radio(path: Path, rng: np.random.Generator, sigma: float, repeats: int) -> None:
+    """Print what blocks cost, us each: median and largest of the repeats."""
+    channel = OfdmSensor(
+        model="radio", carrier_frequency_hz=26e9, subcarrier_spacing_hz=270e3, tones=tuple(range(-900, 901, 24)),
+        frame_period_s=0.004, rx_positions=tuple(0.5 * k for k in range(8)),
+    )  # fmt: skip
+    gates = replace(channel, capture=Capture.IQ, gate_samples=gate_samples(2048, 512))
+    print("us a block, median (max)")
+    print(f"{'block':>8} {'bytes':>7} {'compression':15} {'write CPU':>16} {'write':>16} {'read':>16}")
+    for name, sensor, count in (("csi", channel, 5000), ("iq", gates, 400)):
+        frames = [rng.normal(0, sigma, sensor.frame_words).astype(np.int16) for _ in range(8)]
+        for compression in filters.COMPRESSIONS:
+            runs = [_block_costs(path, sensor, frames, count, compression) for _ in range(repeats)]
+            columns = [f"{np.median(column):.0f} ({max(column):.0f})" for column in zip(*runs, strict=True)]
+            print(f"{name:>8} {sensor.frame_bytes:>7} {compression:15} " + " ".join(f"{text:>16}" for text in columns))
+
+
+def _block_costs(
+    path: Path, sensor: OfdmSensor, frames: list[Words], count: int, compression: str
+) -> tuple[float, float, float]:
+    header = RecordingHeader(
+        sensor=sensor, source=Source.SIMULATED, origin=Source.SIMULATED, device_url="none", device_model="none"
+    )
+    valid = np.ones(-(-sensor.frame_words // 4), dtype=np.bool_)
+    cpu, wall = time.process_time(), time.perf_counter()
+    with RecordingWriter(path, header, overwrite=True, compression=compression) as writer:
+        for k in range(count):
+            block = BlockInfo(tick=k * 2_211_840, gain_db=30.0, noise_power=9.0)
+            writer.append(Frame(frames[k % len(frames)], valid, k, 0.004 * k, k, k, block))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    begin = time.perf_counter()
+    with open_recording(path) as recording:
+        assert sum(frame.complete for frame in recording.frames()) == count
+    read = time.perf_counter() - begin
+    return 1e6 * cpu / count, 1e6 * wall / count, 1e6 * read / count
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -113,8 +155,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs, of which the fastest counts")
     parser.add_argument("--sigma", type=float, default=300.0, help="standard deviation of the noise, ADC counts")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder if not given")
+    parser.add_argument("--radio", action="store_true", help="measure blocks of a radio instead")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
+    if arguments.radio:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            measure_radio(Path(folder) / "bench.h5", rng, arguments.sigma, arguments.repeats)
+        return
     block = rng.bytes(768 * 1024)
     cpu, _, _ = measure(lambda: float(sum(zlib.crc32(block) for _ in range(50))), 50 * len(block), arguments.repeats)
     print(f"CRC-32 of a frame: {cpu:.2f} us / 1456 B\n")

@@ -119,8 +119,10 @@ class Frame:
     @property
     def lost_bytes(self) -> int:
         """Bytes that did not arrive."""
+        if self.complete:
+            return 0
         lost = np.flatnonzero(~self.valid)
         words = lost.size * GROUP_WORDS
-        if lost.size and lost[-1] == self.valid.size - 1:
+        if lost[-1] == self.valid.size - 1:
             words -= self.valid.size * GROUP_WORDS - self.samples.size
         return 2 * int(words)

@@ -247,7 +247,7 @@ class RecordingWriter:
         self._samples = _PerFrame(
             frames, schema.SAMPLES, schema.SAMPLE_TYPE, shape, ("frame", *header.sensor.word_axes), options
         )
-        self._mask = _PerFrame(frames, schema.VALID, schema.MASK_TYPE, (width,), schema.MASK_AXES, options)
+        self._mask = _PerFrame(frames, schema.VALID, schema.MASK_TYPE, (width,), schema.MASK_AXES, options, alike=True)
         set_text(self._samples.dataset.attrs, "units", schema.sample_units(header.sensor))
         set_text(self._mask.dataset.attrs, "units", "1 bit for 4 words, first in the high bit")
         side = self._file.create_group(schema.SIDE)
@@ -387,7 +387,18 @@ class RecordingWriter:
 
 
 class _PerFrame:
-    """A dataset with one chunk a frame."""
+    """A dataset with one chunk a frame.
+
+    Parameters
+    ----------
+    group, name, dtype, shape, axes
+        Where it is, and what a frame of it is.
+    options
+        Its filters, see `filters.storage_options`.
+    alike
+        Whether frames are mostly alike, as masks are: then what the filters made of the last one is kept. For a small
+        frame they are most of the cost, and cost as much for its mask.
+    """
 
     def __init__(
         self,
@@ -397,22 +408,36 @@ class _PerFrame:
         shape: tuple[int, ...],
         axes: Sequence[str],
         options: dict[str, Any],
+        *,
+        alike: bool = False,
     ) -> None:
+        self._alike = alike
         self.dataset = group.create_dataset(
             name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(1, *shape), **options
         )
         _label(self.dataset, axes)
         self._filter = filters.ChunkFilter((1, *shape), dtype, options) if options else None
+        self._last: tuple[bytes, tuple[int, bytes]] | None = None
         self._rest = tuple(0 for _ in shape)
         self._capacity = 0
 
     def write(self, row: int, data: NDArray[Any]) -> None:
         """Write the chunk of a frame past HDF5's chunk cache: it reaches the file now, or fails now."""
-        mask, stored = self._filter(data) if self._filter else (0, data.tobytes())
+        mask, stored = self._stored(data)
         if row >= self._capacity:
             self._capacity = row + schema.BLOCK_FRAMES
             self.dataset.resize(self._capacity, 0)
         self.dataset.id.write_direct_chunk((row, *self._rest), stored, mask)
+
+    def _stored(self, data: NDArray[Any]) -> tuple[int, bytes]:
+        if self._filter is None:
+            return 0, data.tobytes()
+        if not self._alike:
+            return self._filter(data)
+        raw = data.tobytes()
+        if self._last is None or self._last[0] != raw:
+            self._last = raw, self._filter(data)
+        return self._last[1]
 
     def trim(self, rows: int) -> None:
         """Give back the room that no frame needed, and the memory of the filter."""
