@@ -113,6 +113,7 @@ class RadioSource:
         self._image = 10.0 ** (impairments.image_db / 20.0) * spread  # of each receiver
         self._walk = _Walk(np.random.default_rng([seed, 37]))
         self._cache: tuple[int, ComplexArray] | None = None
+        self._gain_errors: dict[int, float] = {}  # by gain in hundredths of a decibel
         full = FULL_SCALE * 10.0 ** (-impairments.level_db / 20.0)
         self._gain_db = float(round(20.0 * math.log10(full * sensor.csi_scale / self.channel.direct_amplitude)))
         tones = np.asarray(sensor.tones)
@@ -266,12 +267,11 @@ class RadioSource:
 
     def _gain(self, counter: int) -> Gain:
         now, before = (self._gain_state(max(k, 0)) for k in (counter, counter - 1))
-        error_db = 0.0
-        if self._radio.gain_error_db:
-            setting = abs(round(100.0 * now))
-            error_db = self._radio.gain_error_db * float(
-                np.random.default_rng([self._seed, 43, setting]).standard_normal()
-            )
+        setting = abs(round(100.0 * now))
+        if setting not in self._gain_errors:
+            drawn = np.random.default_rng([self._seed, 43, setting]).standard_normal()
+            self._gain_errors[setting] = self._radio.gain_error_db * float(drawn)
+        error_db = self._gain_errors[setting]
         error_db += planned_db(self._plan, SignalFaultKind.GAIN_ERROR, GAIN_ERROR_DB, self.reference_s(counter))
         return Gain(now, now + error_db, now != before)
 
