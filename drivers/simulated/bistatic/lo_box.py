@@ -19,7 +19,7 @@ CAPABILITY_HZ: Final = (6_000_000_000, 30_000_000_000)
 SLOW_LO_S: Final = 0.7
 """By this much the answers of a slow box are late."""
 REFUSED: Final = "-1"
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.02
 _LONGEST_LINE: Final = 1024
 _REFERENCE_UNLOCKED: Final = 0x11
 _LICENSED: Final = 0x01

@@ -20,7 +20,7 @@ BURST_BYTES: Final = 64 << 10
 """So much goes out in one go where nobody tells how far the host has come; a small receive buffer takes twice that."""
 BURST_S: Final = 1e-3
 """Pause after a burst."""
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.02
 
 _log = logging.getLogger(__name__)
 
