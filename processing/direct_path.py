@@ -1,7 +1,7 @@
 """The direct path from transmitter to receiver: where it lies in delay and angle, and its fit between grid points."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -72,6 +72,24 @@ class DirectCell:
     def size(self) -> int:
         """Dimensions of the cell."""
         return int(self.rows.shape[1] * self.tones.shape[1])
+
+    def seen_as(self, channel: ComplexArray, angular: FloatArray) -> "DirectCell":
+        """Return the cell with the direct path as the rows see it: their errors, too, belong to it.
+
+        Parameters
+        ----------
+        channel
+            Channel (rows, n_tones) with its direct path at `delay_s`.
+        angular
+            Angular frequencies (n_tones,) of the tones, rad/s.
+        """
+        window = np.hanning(channel.shape[1] + 2)[1:-1]
+        seen = channel @ (window * np.exp(1j * angular * self.delay_s))
+        beside = seen - self.rows @ (self.rows.conj().T @ seen)
+        size = float(np.linalg.norm(beside))
+        if size <= 1e-3 * float(np.linalg.norm(seen)):
+            return self
+        return replace(self, rows=np.column_stack([self.rows, beside / size]))
 
     def coefficients(self, channel: ComplexArray) -> ComplexArray:
         """Return what of a channel (rows, n_tones) is in the cell, in terms of the bases (k, l)."""
