@@ -10,8 +10,9 @@ mirror of a wall       ``lambda / (4 pi d)`` over the mirrored distance, less th
 point of a body        ``lambda sqrt(rcs) / ((4 pi)^1.5 d1 d2)``
 =====================  =======================================================================
 
-times the patterns of both antennas, times what people in the way take. **Not modelled**: echoes with two bounces of
-which one is on a person (ghosts behind walls), elevation, polarisation, coupling of elements, near fields.
+times the patterns of both antennas, times what people in the way take. If asked for, each wall also shows each person a
+second and a third time: on the way to the person, and on the way from it. **Not modelled**: other echoes with two
+bounces, elevation, polarisation, coupling of elements, near fields.
 """
 
 import math
@@ -107,6 +108,8 @@ class BistaticChannel:
         a point 3 m before it.
     shadowing
         Whether people take power from paths that they stand in.
+    ghosts
+        Whether people are also seen by way of the walls of a room, each as one point.
 
     Attributes
     ----------
@@ -131,6 +134,7 @@ class BistaticChannel:
         receiver_pattern: Pattern = Pattern(exponent=2.0, floor_db=-25.0),
         transmitter_pattern: Pattern = Pattern(exponent=1.0, floor_db=-20.0),
         shadowing: bool = True,
+        ghosts: bool = False,
     ) -> None:
         if sensor.tx_streams != 1 or sensor.array not in (ArrayModel.ULA, ArrayModel.BEAMSPACE):
             raise ConfigError(
@@ -158,9 +162,10 @@ class BistaticChannel:
             to_rx, to_front = -self.tx_m, np.array([0.0, 3.0]) - self.tx_m
             halfway = to_rx / np.linalg.norm(to_rx) + to_front / np.linalg.norm(to_front)
             self._tx_looks = halfway / np.linalg.norm(halfway)
-        self._place_static(
-            pose.to_sensor(room.walls_m) if room else np.zeros((0, 2, 2)), room.wall_loss_db if room else ()
-        )
+        walls = pose.to_sensor(room.walls_m) if room else np.zeros((0, 2, 2))
+        self._place_static(walls, room.wall_loss_db if room else ())
+        self._ghost_walls = walls if ghosts else walls[:0]
+        self._ghost_left = 10.0 ** (-np.asarray(room.wall_loss_db if room and ghosts else ()) / 20.0)
         self.direct_amplitude = float(abs(self._static_gain[0]))
         tones = np.asarray(sensor.tones)
         self._comb = self._make_comb(tones)
@@ -293,9 +298,39 @@ class BistaticChannel:
         from_tx = np.hypot(*np.moveaxis(place - self.tx_m, -1, 0))
         from_rx = np.hypot(place[..., 0], place[..., 1])
         amplitude = _scattered(self._sensor.wavelength_m, section, from_tx, from_rx) * self._seen(place, place)
-        amplitude *= self._shadows_on_people(people)[:, owner]
+        left = self._shadows_on_people(people)
+        amplitude *= left[:, owner]
         gain = amplitude * np.exp(1j * np.concatenate(phases))
-        return from_tx + from_rx, place[..., 0] / from_rx, place[..., 1] / from_rx, gain, people
+        seen = from_tx + from_rx, place[..., 0] / from_rx, place[..., 1] / from_rx, gain
+        if len(self._ghost_walls):
+            whole = np.stack([each.sum(axis=1) for each in rcs], axis=1)
+            ghosts = self._ghosts(people, np.sqrt(whole) * left)
+            length, sine, cosine, gain = (np.concatenate(pair, axis=1) for pair in zip(seen, ghosts, strict=True))
+            return length, sine, cosine, gain, people
+        return *seen, people
+
+    def _ghosts(
+        self, people: FloatArray, root_rcs_m: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, ComplexArray]:
+        """Return lengths, sines and cosines of azimuths and gains (b, k) of people seen by way of walls.
+
+        A wall before the person makes the leg from the transmitter that to the person's mirror image, and one behind
+        it the leg to the receiver that from the image.
+        """
+        person = np.repeat(people[:, :, None], len(self._ghost_walls), axis=2)
+        image = _mirrored(self._ghost_walls, person)
+        lost = root_rcs_m[:, :, None] ** 2 * self._ghost_left**2
+        parts = []
+        for at_tx, at_rx in ((image, person), (person, image)):
+            from_tx, from_rx = np.hypot(*np.moveaxis(at_tx - self.tx_m, -1, 0)), np.hypot(*np.moveaxis(at_rx, -1, 0))
+            left = _scattered(self._sensor.wavelength_m, lost, from_tx, from_rx) * self._seen(at_rx, at_tx)
+            parts.append((from_tx + from_rx, at_rx[..., 0] / from_rx, at_rx[..., 1] / from_rx, left))
+        blocks = len(people)
+        length, sine, cosine, gain = (
+            np.concatenate([one.reshape(blocks, -1), other.reshape(blocks, -1)], axis=1)
+            for one, other in zip(*parts, strict=True)
+        )
+        return length, sine, cosine, gain.astype(np.complex128)
 
     # --- shadows -----------------------------------------------------------------------------------------------------
 
@@ -369,6 +404,14 @@ def _mirrors(walls_m: FloatArray, tx_m: FloatArray) -> FloatArray:
     return np.asarray(
         share[:, None] * (tx_m - normal * tx_off[:, None]) + (1.0 - share)[:, None] * (-normal * rx_off[:, None])
     )
+
+
+def _mirrored(walls_m: FloatArray, place_m: FloatArray) -> FloatArray:
+    """Return the mirror images (..., w, 2) of places (..., w, 2), one a wall (w, 2, 2)."""
+    begin, way = walls_m[:, 0], walls_m[:, 1] - walls_m[:, 0]
+    normal = np.stack([-way[:, 1], way[:, 0]], axis=1) / np.linalg.norm(way, axis=1)[:, None]
+    off = np.sum((place_m - begin) * normal, axis=-1, keepdims=True)
+    return np.asarray(place_m - 2.0 * off * normal)
 
 
 def _turn(cycles: FloatArray) -> ComplexArray:

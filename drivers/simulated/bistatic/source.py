@@ -82,6 +82,8 @@ class RadioSource:
         Faults of the signal, at times of the device.
     start_s
         Time of the scene at which the device starts.
+    ghosts
+        Whether people are also seen by way of walls, see `BistaticChannel`.
 
     Attributes
     ----------
@@ -99,10 +101,11 @@ class RadioSource:
         impairments: Impairments,
         plan: Sequence[TimedFault] = (),
         start_s: float = 0.0,
+        ghosts: bool = False,
     ) -> None:
         self._sensor, self._seed, self._radio, self._plan = sensor, seed, impairments, tuple(plan)
         self._scene = scene.seen_from(pose).later(start_s)
-        self.channel = BistaticChannel(scene.later(start_s), sensor, pose)
+        self.channel = BistaticChannel(scene.later(start_s), sensor, pose, ghosts=ghosts)
         rng = np.random.default_rng([seed, 31])
         rows = sensor.n_rx
         self._row_error = 10.0 ** (impairments.row_gain_db * rng.standard_normal(rows) / 20.0) * np.exp(

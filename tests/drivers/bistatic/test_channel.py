@@ -216,6 +216,29 @@ def test_another_pose_moves_the_transmitter_and_everything_else_in_the_receivers
     assert azimuth == pytest.approx(math.atan2(*centre), abs=0.2)
 
 
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_ghost_is_the_shortest_way_by_wall_and_person(name: str) -> None:
+    room, scene = ROOMS[name], make_scene(f"{name}-walk", 1003)
+    made, plain = (BistaticChannel(scene, SENSOR, ghosts=ghosts) for ghosts in (True, False))
+    lengths, azimuths, levels = (values[0] for values in made.moving_paths([2.0]))
+    points = plain.moving_paths([2.0])[0].shape[1]
+    assert lengths[:points] == pytest.approx(plain.moving_paths([2.0])[0][0])
+    where = room.receiver.to_sensor(scene.truth(2.0).position_m[0])
+    share = np.linspace(0.0, 1.0, 100_001)[:, None]
+    for index, (begin, end) in enumerate(room.receiver.to_sensor(room.walls_m)):
+        wall = begin + share * (end - begin)
+        to_person = np.linalg.norm(wall - where, axis=1)
+        before = np.linalg.norm(wall - made.tx_m, axis=1) + to_person
+        behind = np.linalg.norm(wall, axis=1) + to_person
+        by_wall, by_person = lengths[points + index], lengths[points + 4 + index]
+        assert by_wall == pytest.approx(before.min() + math.hypot(*where), abs=1e-6)
+        assert by_person == pytest.approx(behind.min() + math.dist(where, made.tx_m), abs=1e-6)
+        assert azimuths[points + index] == pytest.approx(math.atan2(*where))
+        assert azimuths[points + 4 + index] == pytest.approx(math.atan2(*wall[np.argmin(behind)]), abs=1e-3)
+    below = 10.0 * np.log10(np.sum(levels[points:] ** 2) / np.sum(levels[:points] ** 2))
+    assert -30.0 < below < -5.0
+
+
 # --- patterns and shadows --------------------------------------------------------------------------------------------
 
 
