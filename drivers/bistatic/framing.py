@@ -39,6 +39,9 @@ class PacketKind(IntEnum):
     """JSON from the radio; its sequence is that of the command."""
 
 
+_KINDS: Final = {kind.value: kind for kind in PacketKind}
+
+
 class BadPacketError(ProtocolError):
     """Bytes that are no packet of this framing."""
 
@@ -132,14 +135,14 @@ def decode(data: bytes | memoryview) -> Packet:
     payload = bytes(data[HEADER_BYTES:])
     if not checksum_matches(data):
         raise BadPacketError("the checksum of a packet does not match", "bits were flipped: cable, hub or memory")
-    try:
-        known = PacketKind(kind)
-    except ValueError:
-        raise BadPacketError(f"a packet is of the unknown kind {kind}", "is the firmware newer than this?") from None
+    known = _KINDS.get(kind)
+    if known is None:
+        raise BadPacketError(f"a packet is of the unknown kind {kind}", "is the firmware newer than this?")
     return Packet(
         kind=known, payload=payload, stream=stream, sequence=sequence, block=block, tick=tick, rate_num=rate_num,
         rate_den=rate_den, row_first=row_first, row_count=row_count, sample_first=sample_first,
-        sample_count=sample_count, fragment=fragment, fragments=fragments, gain_cdb=gain_cdb, flags=BlockFlag(flags),
+        sample_count=sample_count, fragment=fragment, fragments=fragments, gain_cdb=gain_cdb,
+        flags=BlockFlag(flags) if flags else NO_FLAGS,
         noise_power=noise, cfo_hz=cfo_hz, timing_samples=timing, temperature_cc=temperature, clipped=clipped,
     )  # fmt: skip
 

@@ -1,12 +1,17 @@
 """Packets: their bytes, what damage does to them, how blocks are cut, and how a stream of bytes is."""
 
+import dataclasses
+import re
+import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isactrack.drivers.bistatic import framing
 from isactrack.drivers.bistatic.framing import (
     HEADER_BYTES,
     MAX_PAYLOAD_BYTES,
@@ -158,3 +163,17 @@ def test_a_flipped_length_hides_no_packet_behind_it() -> None:
     stream = PacketStream()
     got = stream.feed(b"".join([*sent[:2], bytes(broken), *sent[3:], magic_inside]) + bytes(20_000))
     assert got == [*sent[:2], *sent[3:], magic_inside]
+
+
+def test_the_table_of_the_document_is_the_layout() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "bistatic-wire.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| (\w+) \|", text, re.MULTILINE)
+    codes, at = "<", 0
+    for offset, code, _ in rows:
+        assert int(offset) == at
+        codes += code
+        at = struct.calcsize(codes)
+    assert at == HEADER_BYTES
+    assert codes == framing._LAYOUT.format
+    named = [name for _, _, name in rows if name not in ("magic", "version", "length", "crc", "reserved")]
+    assert set(named) == {one.name for one in dataclasses.fields(Packet)} - {"payload"}
