@@ -76,7 +76,12 @@ class Pipeline:
         """Frames that came and were of no use to the chain."""
         return self._chain.discarded_frames
 
-    def push(self, frame: Frame, truth: Truth | None = None) -> Snapshot | None:
+    @property
+    def left_out(self) -> int:
+        """Outputs that were left out in a hurry."""
+        return self._chain.left_out
+
+    def push(self, frame: Frame, truth: Truth | None = None, *, hurry: bool = False) -> Snapshot | None:
         """Process a frame; return what its coherent interval shows, or None while the interval is not full.
 
         Parameters
@@ -85,6 +90,8 @@ class Pipeline:
             The next frame, in order of its counter; a jump of the counter starts a new interval.
         truth
             Where the targets really are at the centre of the frame, if that is known.
+        hurry
+            Whether others wait behind it, see `Chain`.
 
         Raises
         ------
@@ -92,7 +99,7 @@ class Pipeline:
             If the frame is not one of this sensor's.
         """
         self._interval.append((frame.counter, frame.complete, truth))
-        output = self._chain(frame)
+        output = self._chain(frame, hurry=hurry)
         if output is None:
             return None
         tracks = tuple(self._tracker.step(output.detections))

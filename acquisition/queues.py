@@ -36,6 +36,11 @@ class BoundedQueue(ABC, Generic[T]):
         return len(self._items)
 
     @property
+    def capacity(self) -> int:
+        """Items that may wait."""
+        return self._capacity
+
+    @property
     def closed(self) -> bool:
         """Whether nothing more will come."""
         return self._closed

@@ -334,6 +334,7 @@ class Session:
             recording_path=str(recorder.path) if recorder else None,
             disk_free_bytes=_disk_free(recorder.path) if recorder else None,
             pipeline_skipped=self._pipeline_queue.skipped if isinstance(self._pipeline_queue, SkippingQueue) else 0,
+            left_out=pipeline.left_out if pipeline else 0,
             viewer_skipped=viewer_skipped,
             discarded_frames=pipeline.discarded_frames if pipeline else 0,
             latency_p50_ms=_percentile(latencies, 50),
@@ -464,8 +465,10 @@ class Session:
         if pipeline is None:
             return
         try:
-            for frame, truth, arrived_ns in self._pipeline_queue:
-                snapshot = pipeline.push(frame, truth)
+            queue = self._pipeline_queue
+            for frame, truth, arrived_ns in queue:
+                hurry = isinstance(queue, SkippingQueue) and 2 * len(queue) > queue.capacity
+                snapshot = pipeline.push(frame, truth, hurry=hurry)
                 if snapshot is not None:
                     self._show(snapshot, arrived_ns)
         finally:

@@ -70,6 +70,8 @@ class Health:
         State of the recorder; zeros and None without one.
     pipeline_skipped, viewer_skipped
         Frames that the pipeline, and snapshots that viewers, skipped to keep up.
+    left_out
+        Estimates of a radio that the pipeline left out to keep up; their blocks were taken in.
     discarded_frames
         Frames that the pipeline dropped because another one of their coherent interval was missing, and blocks of a
         radio that were flagged, had holes or could not be calibrated.
@@ -104,6 +106,7 @@ class Health:
     disk_free_bytes: int | None = None
     pipeline_skipped: int = 0
     viewer_skipped: int = 0
+    left_out: int = 0
     discarded_frames: int = 0
     latency_p50_ms: float = 0.0
     latency_p99_ms: float = 0.0

@@ -109,6 +109,11 @@ class FmcwChain:
         return self._discarded_frames
 
     @property
+    def left_out(self) -> int:
+        """Outputs that were left out in a hurry: none."""
+        return 0
+
+    @property
     def interval_frames(self) -> int:
         """Frames of a coherent interval."""
         return self._config.coherent_frames
@@ -119,8 +124,15 @@ class FmcwChain:
         self._partial.clear()
         self._discarded_frames = 0
 
-    def __call__(self, frame: Frame) -> ChainOutput | None:
+    def __call__(self, frame: Frame, *, hurry: bool = False) -> ChainOutput | None:
         """Process a frame; return None while the coherent interval is not complete.
+
+        Parameters
+        ----------
+        frame
+            The next frame.
+        hurry
+            Of no effect: an interval is a frame or a few, and all of the work is in it.
 
         Raises
         ------

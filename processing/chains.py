@@ -45,14 +45,27 @@ class Chain(Protocol):
         """Frames since the last reset that came and were of no use."""
 
     @property
+    def left_out(self) -> int:
+        """Outputs since the last reset that were left out in a hurry."""
+
+    @property
     def interval_frames(self) -> int:
         """Frames that an output is made of, the last ones before it, at most."""
 
     def reset(self) -> None:
         """Forget everything that came before."""
 
-    def __call__(self, frame: Frame) -> AnyChainOutput | None:
-        """Process a frame; return None while there is nothing new to say."""
+    def __call__(self, frame: Frame, *, hurry: bool = False) -> AnyChainOutput | None:
+        """Process a frame; return None while there is nothing new to say.
+
+        Parameters
+        ----------
+        frame
+            The next frame.
+        hurry
+            Whether others wait behind it: a chain that takes frames in between its outputs may then leave an output
+            out, which costs less than frames that are skipped.
+        """
 
 
 def make_chain(sensor: Sensor, config: AnyChainConfig | None = None) -> Chain:

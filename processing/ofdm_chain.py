@@ -36,6 +36,8 @@ ComplexArray = NDArray[np.complex128]
 
 MAX_STRETCH = 2
 """A window of T blocks may be spread over so many times T blocks; over more, people have moved on meanwhile."""
+MAX_LEFT_OUT = 12
+"""Estimates in a row that may be left out in a hurry: somebody who is always late shall see something yet."""
 _TRUSTED = (CalibrationStatus.LOCKED, CalibrationStatus.HELD)
 
 
@@ -146,6 +148,7 @@ class OfdmChain:
         self._calibrations: list[BlockCalibration] = []
         self._skipped = SkippedBlocks()
         self._hop: int | None = None
+        self._left_out = self._left_out_now = 0
 
     @property
     def sensor(self) -> OfdmSensor:
@@ -169,6 +172,11 @@ class OfdmChain:
         return skipped.incomplete + skipped.flagged + skipped.rejected + skipped.unsynchronised
 
     @property
+    def left_out(self) -> int:
+        """Estimates since the last reset that were left out in a hurry."""
+        return self._left_out
+
+    @property
     def interval_frames(self) -> int:
         """Blocks of a window."""
         return self._config.music.window_blocks
@@ -184,6 +192,7 @@ class OfdmChain:
         self._calibrations.clear()
         self._skipped = SkippedBlocks()
         self._hop = None
+        self._left_out = self._left_out_now = 0
 
     def take_calibrations(self) -> tuple[BlockCalibration, ...]:
         """Return what was taken off each block since the last call or output; each output takes them along too."""
@@ -191,13 +200,16 @@ class OfdmChain:
         self._calibrations.clear()
         return taken
 
-    def __call__(self, frame: Frame) -> OfdmChainOutput | None:
+    def __call__(self, frame: Frame, *, hurry: bool = False) -> OfdmChainOutput | None:
         """Process a block.
 
         Parameters
         ----------
         frame
             The next block, in order of its counter.
+        hurry
+            Whether an estimate that is due is left out, because other blocks wait: reference, clutter and window go
+            on, which is a small part of the work. It is counted.
 
         Returns
         -------
@@ -219,6 +231,11 @@ class OfdmChain:
         last, self._hop = self._hop, (snapshot.counter + 1) // self._config.hop_blocks
         if self._hop == last or len(self._window) < self.interval_frames:
             return None
+        if hurry and self._left_out_now < MAX_LEFT_OUT:
+            self._left_out += 1
+            self._left_out_now += 1
+            return None
+        self._left_out_now = 0
         return self._estimate()
 
     # --- a block -----------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def _packet_rows(health: Health) -> list[Row]:
     stray = Status.WARN if health.late_packets or health.rejected_packets else Status.OK
     return [
         Row("Capture", "Packets", f"{health.packets}" if health.packets else _NONE, Status.PLAIN,
-            "Data packets of the capture card."),
+            "Data packets of the device."),
         Row("Capture", "Late / rejected", f"{health.late_packets} / {health.rejected_packets}", stray,
             "Packets that came after their frame was given out, and those that are no data of this device."),
         Row("Capture", "Overruns", f"{health.overruns}", Status.BAD if health.overruns else Status.OK,
@@ -145,15 +145,17 @@ def _processing_rows(health: Health) -> list[Row]:
     period_ms = 1e3 / health.nominal_rate_hz if health.nominal_rate_hz > 0.0 else 0.0
     slow = _above(p99, max(LATENCY_WARN_MS, 2 * period_ms), max(LATENCY_BAD_MS, 5 * period_ms))
     value = f"{p50:.0f} / {p99:.0f} ms" if p99 > 0.0 else _NONE
-    skipped = Status.WARN if health.pipeline_skipped else Status.OK
+    skipped = Status.WARN if health.pipeline_skipped or health.left_out else Status.OK
+    left_out = f" + {health.left_out}" if health.left_out else ""
     return [
         Row("Processing", "Latency p50 / p99", value, slow if live else Status.PLAIN,
             "From a frame's first byte to its tracks, over the last 100 frames."),
-        Row("Processing", "Pipeline skipped", f"{health.pipeline_skipped}", skipped,
-            "Frames that were recorded but not processed, to keep up."),
+        Row("Processing", "Pipeline skipped", f"{health.pipeline_skipped}{left_out}", skipped,
+            "Frames that were recorded but not processed, to keep up, and estimates of a radio that were left out."),
         Row("Processing", "Discarded", f"{health.discarded_frames}",
             Status.WARN if health.discarded_frames else Status.OK,
-            "Frames not processed because another one of their coherent interval was missing."),
+            "Frames not processed because another one of their coherent interval was missing; blocks of a radio that "
+            "were flagged, had holes or could not be calibrated."),
         Row("Processing", "Viewer skipped", f"{health.viewer_skipped}", Status.PLAIN,
             "Results that were not drawn, to keep up; they are processed and recorded all the same."),
     ]  # fmt: skip

@@ -207,8 +207,9 @@ class PlanView(Card):
             self.frame()
 
     def _make_antenna_label(self, name: str) -> Any:
-        label = self._make_label(anchor=(-0.3, 0.5))
+        label = self._make_label(anchor=(0.5, -0.3))
         label.setText(name, color=self._theme.text)
+        label.setZValue(40)
         label.setVisible(False)
         return label
 

@@ -167,11 +167,12 @@ class FakePipeline:
         self.fail_at = fail_at
         self.counters: list[int] = []
         self.maps_made_by: list[str] = []
-        self.discarded_frames = 0
+        self.discarded_frames = self.left_out = 0
         self.gate = threading.Event()
         self.gate.set()
 
-    def push(self, frame: Frame, truth: Truth | None = None) -> Snapshot | None:
+    def push(self, frame: Frame, truth: Truth | None = None, *, hurry: bool = False) -> Snapshot | None:
+        self.left_out += hurry
         self.gate.wait(10.0)
         time.sleep(self.delay_s)
         if frame.counter == self.fail_at:
@@ -276,6 +277,7 @@ def test_a_slow_pipeline_skips_the_oldest_and_counts_them() -> None:
     assert pipeline.counters[-1] == 39
     assert health.pipeline_skipped > 0
     assert len(pipeline.counters) + health.pipeline_skipped == 40
+    assert health.left_out == pipeline.left_out > 0  # told that others wait
 
 
 def test_a_lossless_pipeline_sees_every_frame() -> None:
