@@ -52,7 +52,7 @@ def export_sigmf(frames: FrameRange, data_path: Path, meta_path: Path) -> Export
     if not isinstance(sensor, FmcwSensor) and sensor.capture is Capture.CSI:
         raise ConfigError(
             "the frames are channel estimates, and SigMF describes streams of samples",
-            'export to *.npz; a radio that captures samples (capture.kind = "iq") records what SigMF can hold',
+            'export to *.npz; a radio whose profile says capture = "iq" records what SigMF can hold',
         )
     digest, written = hashlib.sha512(), 0
     lost: list[dict[str, object]] = []

@@ -83,7 +83,8 @@ def test_the_readme_lists_the_exit_code_of_every_error() -> None:
 def test_the_recording_format_lists_what_the_schema_holds() -> None:
     text = (ROOT / "docs" / "recording-format.md").read_text(encoding="utf-8")
     tables = (
-        schema.FRAME_COLUMNS, schema.TRUTH_COLUMNS, schema.LOSS_COLUMNS, schema.EVENT_COLUMNS, schema.SIDE_COLUMNS,
+        schema.FRAME_COLUMNS, schema.BLOCK_COLUMNS, schema.TRUTH_COLUMNS, schema.LOSS_COLUMNS, schema.EVENT_COLUMNS,
+        schema.SIDE_COLUMNS,
     )  # fmt: skip
     columns = {column.name for table in tables for column in table}
     names = columns | set(schema.SESSION_TYPE.names or ()) | set(schema.POSE_UNITS)
