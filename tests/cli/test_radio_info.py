@@ -90,6 +90,7 @@ def test_validate_and_export_know_radios(tmp_path: Path, capsys: Capture) -> Non
 
 def test_a_radar_has_no_block_flags(tmp_path: Path, capsys: Capture) -> None:
     assert run(["record", "-d", "sim://awr1642?speed=max", "-o", str(tmp_path / "r.h5"), "--frames", "2", "-q"]) == 0
+    capsys.readouterr()
     assert run(["info", str(tmp_path / "r.h5"), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["sensor_kind"] == "fmcw"
