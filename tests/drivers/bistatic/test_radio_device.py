@@ -13,6 +13,7 @@ from isactrack.drivers.bistatic import control, watch
 from isactrack.drivers.bistatic import device as module
 from isactrack.drivers.bistatic.control import Capability, Command
 from isactrack.drivers.bistatic.device import BistaticRadio
+from isactrack.drivers.bistatic.framing import Packet, PacketKind, fragments_of
 from isactrack.drivers.bistatic.lo_box import LoBox
 from isactrack.drivers.bistatic.udp_link import UdpLink
 from isactrack.drivers.device import DeviceState
@@ -101,6 +102,20 @@ def test_what_was_on_its_way_when_it_was_stopped_is_not_of_the_next_run(radio: A
         radio.send_blocks(0, 2)
         frames = [device.read(2.0), device.read(2.0)]
         assert [frame.counter for frame in frames if frame is not None] == [0, 1]
+
+
+def test_a_block_that_is_not_whole_when_it_is_stopped_is_no_loss(radio: Any) -> None:
+    with make(radio) as device:
+        device.configure()
+        device.start()
+        radio.send_blocks(0, 3)
+        half = Packet(kind=PacketKind.CSI, block=3, tick=radio.settings.tick_of(3), sequence=6, rate_num=552_960_000)
+        words = bytes(4 * 8 * 76)
+        radio.socket.sendto(fragments_of(half, words, 8, 76)[0].encode(), radio.host)
+        assert [device.read(2.0) is not None for _ in range(3)] == [True] * 3
+        device.stop()
+        stats = device.stats
+        assert (stats.frames, stats.incomplete_frames, stats.lost_bytes) == (3, 0, 0)
 
 
 def test_a_radio_that_does_not_answer_cannot_be_opened(radio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
