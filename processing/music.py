@@ -43,9 +43,9 @@ FloatArray = NDArray[np.float64]
 _FALSE_ALARM: Final = 1e-3
 """Probability that noise makes a delay stand out, or a path, anywhere."""
 _LEAST_SHARE: Final = 0.3
-"""Least share of a peak's steering vector in the signal subspace. Paths have nearly 1, and 0.8 where two bodies overlap;
-two that move alike and are not smoothed have a half. What the sidelobes of bodies, which are no points, leave behind
-has 0.2 at most."""
+"""Least share of a peak's steering vector in the signal subspace. Paths have nearly 1, and 0.8 where two bodies
+overlap; two that move alike and are not smoothed have a half. What the sidelobes of bodies, which are no points, leave
+behind has 0.2 at most."""
 _LEAST_DISTINCT: Final = 0.1
 """Least share of a path's steering vector outside of the span of all others'. Two paths closer than that, a sixth of a
 cell, are one path and the derivative of its steering vector: their amplitudes are large and cancel."""

@@ -18,7 +18,7 @@ from isactrack.processing.music_spectrum import Manifold
 ComplexArray = NDArray[np.complex128]
 FloatArray = NDArray[np.float64]
 
-_NEWTON_STEPS: Final = 4
+_NEWTON_STEPS: Final = 3
 FIT_STEPS: Final = 6
 """Most Gauss-Newton steps of the joint fit; from the peaks of a spectrum it takes two or three."""
 _CONVERGED: Final = 1e-3
@@ -43,8 +43,10 @@ def refine_peaks(subspace: ComplexArray, manifold: Manifold, places: FloatArray,
     """
     start, places = places, places.copy()
     for _ in range(_NEWTON_STEPS):
-        _, gradient, hessian = share_derivatives(subspace, manifold, places)
-        gradient, hessian = gradient * cell, hessian * np.outer(cell, cell)
+        # The logarithm has the same maximum and is concave over the whole main lobe.
+        share, gradient, hessian = share_derivatives(subspace, manifold, places)
+        gradient = gradient * cell / share[:, None]
+        hessian = hessian * np.outer(cell, cell) / share[:, None, None] - gradient[:, :, None] * gradient[:, None, :]
         determinant = hessian[:, 0, 0] * hessian[:, 1, 1] - hessian[:, 0, 1] ** 2
         concave = (determinant > 0.0) & (hessian[:, 0, 0] < 0.0)
         scale = np.where(concave, determinant, 1.0)

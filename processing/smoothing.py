@@ -29,34 +29,36 @@ _SPARE: Final = 4
 """Vectors that are iterated beyond those that are asked for: convergence then depends on a wider gap."""
 
 
-def fold(values: ComplexArray) -> ComplexArray:
-    """Return ``Q^H x`` along the last axis (..., n): sums and differences of mirrored elements over sqrt(2).
+def fold(values: ComplexArray, axis: int = -1) -> ComplexArray:
+    """Return ``Q^H x`` along an axis of n: sums and differences of mirrored elements over sqrt(2).
 
     Q is the sparse unitary matrix of Haardt and Nossek. A vector that equals its mirrored conjugate becomes real.
     """
-    n = values.shape[-1]
+    n = values.shape[axis]
     half = n // 2
     out = np.empty(values.shape, dtype=np.complex128)
-    front, back = values[..., :half], values[..., : n - half - 1 : -1]
-    np.add(front, back, out=out[..., :half])
-    np.subtract(back, front, out=out[..., n - half :])
-    out[..., n - half :] *= 1j
-    out *= np.sqrt(0.5)
+    source, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
+    front, back = source[:half], source[: n - half - 1 : -1]
+    np.add(front, back, out=target[:half])
+    np.subtract(back, front, out=target[n - half :])
+    target[:half] *= np.sqrt(0.5)
+    target[n - half :] *= 1j * np.sqrt(0.5)
     if n % 2:
-        out[..., half] = values[..., half]
+        target[half] = source[half]
     return out
 
 
-def unfold(values: NDArray[np.number]) -> ComplexArray:
-    """Return ``Q x`` along the last axis (..., n), the inverse of `fold`."""
-    n = values.shape[-1]
+def unfold(values: NDArray[np.number], axis: int = -1) -> ComplexArray:
+    """Return ``Q x`` along an axis, the inverse of `fold`."""
+    n = values.shape[axis]
     half = n // 2
     out = np.empty(values.shape, dtype=np.complex128)
-    sums, differences = np.sqrt(0.5) * values[..., :half], 1j * np.sqrt(0.5) * values[..., n - half :]
-    out[..., :half] = sums + differences
-    out[..., : n - half - 1 : -1] = sums - differences
+    source, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
+    sums, differences = np.sqrt(0.5) * source[:half], 1j * np.sqrt(0.5) * source[n - half :]
+    target[:half] = sums + differences
+    target[: n - half - 1 : -1] = sums - differences
     if n % 2:
-        out[..., half] = values[..., half]
+        target[half] = source[half]
     return out
 
 
@@ -76,11 +78,11 @@ def sub_arrays(principal: ComplexArray, rows: int, tones: int, tone_step: int = 
     """
     windows = np.lib.stride_tricks.sliding_window_view(principal, tones, axis=2)[:, :, ::tone_step]
     along_tones = fold(windows)  # (L, P, n, tones)
-    shifted = np.lib.stride_tricks.sliding_window_view(along_tones, rows, axis=1)  # (L, P', n, tones, rows)
-    folded = fold(shifted).reshape(-1, tones, rows).swapaxes(1, 2)
-    both = np.empty((2, folded.shape[0], rows, tones))
-    both[0], both[1] = folded.real, folded.imag
-    return both.reshape(2 * folded.shape[0], rows * tones)
+    starts = range(principal.shape[1] - rows + 1)
+    folded = np.stack([fold(along_tones[:, first : first + rows], axis=1) for first in starts])
+    folded = folded.swapaxes(2, 3)  # (P', L, n, rows, tones)
+    both = np.stack([folded.real, folded.imag])
+    return both.reshape(-1, rows * tones)
 
 
 def leading_subspace(data: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
@@ -117,7 +119,7 @@ def smoothed_subspace(
     data = sub_arrays(principal, rows, tones, tone_step)
     values, vectors = leading_subspace(data, order)
     each = data.shape[0] / (2 * principal.shape[0])
-    subspace = unfold(unfold(vectors.T.reshape(-1, rows, tones)).swapaxes(1, 2)).swapaxes(1, 2)
+    subspace = unfold(unfold(vectors.T.reshape(-1, rows, tones)), axis=1)
     return values / each, subspace
 
 
