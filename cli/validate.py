@@ -1,5 +1,6 @@
 """``isactrack validate``: checks of a recording or a profile."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,9 @@ import click
 from isactrack.cli._options import add_common_options, add_json_option
 
 if TYPE_CHECKING:
-    from isactrack.drivers.awr1642.limits import ProfileCheck
-    from isactrack.fmcw import FmcwSensor
+    from isactrack.sensor import Sensor
+
+_Check = tuple[str, bool | None, str]
 
 _EPILOG = """\b
 Examples:
@@ -17,6 +19,7 @@ Examples:
   isactrack validate run1
   isactrack validate walk.toml
   isactrack validate walk.cfg --json
+  isactrack validate radio.toml
 """
 
 
@@ -25,9 +28,10 @@ Examples:
 @add_json_option
 @add_common_options
 def command(path: Path, as_json: bool) -> None:
-    """Check a recording, or a radar profile against the limits of the AWR1642, its card and this computer.
+    """Check a recording, a radar profile against the limits of the AWR1642, its card and this computer, or a radio's.
 
-    A profile is a .cfg in the language of TI's mmw demo, or a .toml in physical units.
+    A radar's profile is a .cfg in the language of TI's mmw demo, or a .toml in physical units. A .toml with a table
+    [radio] is one of the bistatic radio; what a certain radio cannot do, that radio says when it is configured.
 
     Exits with 5 if a recording fails a check and with 2 if a profile does.
     """
@@ -40,9 +44,12 @@ def command(path: Path, as_json: bool) -> None:
     recording = is_recording(path)
     text = "" if recording else read_profile(path)
     validate = validate_folder if path.is_dir() else validate_recording
-    found = validate(path) if recording else _check_profile(text)
-    sensor = None if recording else _sensor(text)
-    checks = [(check.name, check.passed, check.detail) for check in found]
+    if recording:
+        sensor, checks = None, [(check.name, check.passed, check.detail) for check in validate(path)]
+    elif _is_radio(text):
+        sensor, checks = _check_radio(text)
+    else:
+        sensor, checks = _sensor(text), _check_profile(text)
     failed = [name for name, passed, _ in checks if passed is False]
     if as_json:
         print_json({
@@ -61,15 +68,35 @@ def command(path: Path, as_json: bool) -> None:
         raise kind(f"{path} fails {len(failed)} of {len(checks)} checks: {', '.join(failed)}", hint)
 
 
-def _check_profile(text: str) -> "list[ProfileCheck]":
+def _is_radio(text: str) -> bool:
+    """Return whether a profile is one of the bistatic radio, good or bad."""
+    return re.search(r"^\s*\[\s*radio\s*\]", text, flags=re.MULTILINE) is not None
+
+
+def _check_radio(text: str) -> "tuple[Sensor | None, list[_Check]]":
+    """Return what a radio would run that can run it, and the one check that there is."""
+    from isactrack.drivers.bistatic.control import AsRun, sensor_of
+    from isactrack.drivers.bistatic.profile import parse_profile
+    from isactrack.errors import ConfigError
+
+    try:
+        profile = parse_profile(text)
+    except ConfigError as error:
+        return None, [("profile", False, f"{error} ({error.hint})")]
+    sensor = sensor_of("bistatic", AsRun(settings=profile.settings), profile.tx_position_m)
+    return sensor, [("profile", True, "its tables and values go together")]
+
+
+def _check_profile(text: str) -> list[_Check]:
     from isactrack.drivers.awr1642.probes import receive_buffer
     from isactrack.drivers.awr1642.profile import check_profile
     from isactrack.drivers.awr1642.receiver import RECEIVE_BUFFER_BYTES
 
-    return check_profile(text, receive_limit_bytes=receive_buffer(RECEIVE_BUFFER_BYTES).granted_bytes)
+    found = check_profile(text, receive_limit_bytes=receive_buffer(RECEIVE_BUFFER_BYTES).granted_bytes)
+    return [(check.name, check.passed, check.detail) for check in found]
 
 
-def _sensor(text: str) -> "FmcwSensor | None":
+def _sensor(text: str) -> "Sensor | None":
     """Return the sensor of a profile, also of one that the AWR1642 cannot run; None of one that describes none."""
     from isactrack.drivers.awr1642.profile import parse_profile
     from isactrack.errors import ConfigError
@@ -80,13 +107,13 @@ def _sensor(text: str) -> "FmcwSensor | None":
         return None
 
 
-def _derived(sensor: "FmcwSensor | None") -> dict[str, object]:
+def _derived(sensor: "Sensor | None") -> dict[str, object]:
     from isactrack.cli._waveform import limits
 
     return {} if sensor is None else {"derived": limits(sensor)}
 
 
-def _print_waveform(sensor: "FmcwSensor | None") -> None:
+def _print_waveform(sensor: "Sensor | None") -> None:
     from isactrack.cli._output import print_table
     from isactrack.cli._waveform import waveform_rows
 
@@ -106,6 +133,8 @@ def _profile_hint(text: str, failed: list[str]) -> str:
     from isactrack.drivers.awr1642.profile import parse_profile
     from isactrack.errors import ConfigError
 
+    if _is_radio(text):
+        return "correct the profile; docs/bistatic-wire.md lists its keys"
     if failed == ["receive buffer"]:
         return "the radar can run it, but this computer may lose packets; the details above say what to allow"
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from isactrack import ArrayModel, BlockFlag, BlockInfo, Frame, OfdmSensor, Source
 from isactrack.cli.main import run
+from isactrack.drivers.bistatic.profile import default_profile
 from isactrack.recordings import RecordingHeader, RecordingWriter
 
 Capture = pytest.CaptureFixture[str]
@@ -95,3 +96,19 @@ def test_a_radar_has_no_block_flags(tmp_path: Path, capsys: Capture) -> None:
     data = json.loads(capsys.readouterr().out)
     assert data["sensor_kind"] == "fmcw"
     assert data["block_flags"] is None
+
+
+def test_validate_shows_what_a_radio_profile_gives(tmp_path: Path, capsys: Capture) -> None:
+    good, bad = tmp_path / "radio.toml", tmp_path / "bad.toml"
+    good.write_text(default_profile())
+    bad.write_text("[radio]\ncarrier_hz = 26e9\nwavelenght = 3\n")
+    assert run(["validate", str(good)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "26.0000 GHz" in shown
+    assert "76, 6.48 MHz apart" in shown
+    assert run(["validate", str(good), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["kind"] == "profile"
+    assert data["derived"]["n_tones"] == 76
+    assert run(["validate", str(bad)]) == 2
+    assert "wavelenght" in capsys.readouterr().out
