@@ -189,7 +189,6 @@ class RadioFirmware:
         self._settings: Settings | None = None
         self._gain_db = math.nan
         self._blocks_sent = 0
-        self._sequence = 0
         self._stop_streaming = threading.Event()
         self._streaming: threading.Thread | None = None
         self._answered: tuple[object, int, bytes, bytes] | None = None  # peer, sequence and payload; and the reply
@@ -291,8 +290,8 @@ class RadioFirmware:
             case Command.CONFIGURE if isinstance(body, Settings):
                 return encode_reply(self._configure(body))
             case Command.START:
-                self._require_settings()
                 self._require_quiet("start")
+                self._prepare(self._require_settings())
             case Command.STOP:
                 self.stop()
                 if self._outlet is not None:
@@ -359,16 +358,22 @@ class RadioFirmware:
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        settings = self._require_settings()
+    def _prepare(self, settings: Settings) -> None:
+        """Make a run ready; ConfigError where the source refuses."""
         sensor = sensor_of(self.identity.model, AsRun(settings=settings, csi_scale=self._csi_scale))
         origin_s = self._clock.begin()
+        try:
+            source = self._make_source(sensor, self._start_time_s(), signal_faults(self._faults_asked, origin_s))
+        except BaseException:
+            self._clock.release()
+            raise
         self._faults.begin()
-        source = self._make_source(sensor, self._start_time_s(), signal_faults(self._faults_asked, origin_s))
-        run = Run(settings, sensor, origin_s, source, self._faults.account)
-        self.runs.append(run)
-        self.pace.begin(self._outlet.ahead_bytes // sensor.frame_bytes if self._outlet is not None else 1)
-        self._sequence = self._blocks_sent = 0
+        self.runs.append(Run(settings, sensor, origin_s, source, self._faults.account))
+        self._blocks_sent = 0
+
+    def _begin(self) -> None:
+        run = self.runs[-1]
+        self.pace.begin(self._outlet.ahead_bytes // run.sensor.frame_bytes if self._outlet is not None else 1)
         self._stop_streaming = threading.Event()
         self._streaming = threading.Thread(
             target=self._stream, args=(run, self._stop_streaming), name="simulated-blocks", daemon=True

@@ -551,6 +551,21 @@ def test_a_device_on_its_own_clock_begins_anew_with_each_start(toys: list[ToySou
         assert [toy.start_s for toy in toys] == [0.0, 0.0]
 
 
+@LINKS
+def test_a_source_that_refuses_is_a_start_that_is_refused(link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> ToySource:
+        raise ConfigError("nothing to see here", "look elsewhere")
+
+    monkeypatch.setattr(SimulatedBistatic, "_make_source", refuse)
+    with opened(f"{FAST}&link={link}") as device:
+        device.configure()
+        with pytest.raises(DeviceError, match="nothing to see here") as refused:
+            device.start()
+        assert refused.value.hint == "look elsewhere"
+        assert device.state is DeviceState.CONFIGURED
+        assert not device.firmware.streaming
+
+
 def test_no_fault_is_without_a_test() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     assert [kind for kind in FaultKind if f"{kind}@" not in tested and f'"{kind}"' not in tested] == []
