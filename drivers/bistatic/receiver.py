@@ -83,7 +83,8 @@ class Receiver:
                 self._take(self._link.receive(READ_S))
         except Exception as error:  # noqa: BLE001 - a thread has no caller; who takes the frames asks for it
             self.failure = error
-            for frame in self._assembler.flush():  # of a stream that was stopped, the block that is not whole is no loss
+            # Only then: of a stream that was stopped, the block that is not whole is no loss.
+            for frame in self._assembler.flush():
                 self._give(frame)
 
     def _take(self, packets: list[bytes]) -> None:
