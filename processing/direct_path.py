@@ -17,6 +17,10 @@ FloatArray = NDArray[np.float64]
 _EARLIEST: Final = 0.1
 """A path of this power relative to the strongest in its direction, but earlier, is the direct one."""
 _EARLIER_S: Final = 40e-9
+_MOST_PATHS: Final = 8
+_MOST_STEPS: Final = 60
+_UNMODELLED: Final = 3e-5
+"""Share of the energy that paths need not explain: errors of the rows, phase noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,19 +134,106 @@ def fit_direct_path(
     gain
         Its complex gain in the beam, the phase that at the carrier.
     """
-    window = np.hanning(channel.shape[1] + 2)[1:-1]
-    if cell.beam is not None:
-        beam = cell.beam @ channel
-        if near_s is None:
-            near_s = _earliest(grid.power(beam * window), grid)
-    else:
-        if near_s is None:
-            near_s = _earliest(grid.power(channel * window).sum(axis=0), grid)
-        # Without steering vectors the rows' own phases at that delay make the beam.
-        seen = channel @ np.exp(1j * grid.angular * near_s)
-        beam = seen.conj() @ channel / max(float(np.vdot(seen, seen).real), 1e-300) ** 0.5
+    if near_s is None:
+        window = np.hanning(channel.shape[1] + 2)[1:-1]
+        rows = channel if cell.beam is None else (cell.beam @ channel)[None]
+        near_s = _earliest(grid.power(rows * window).sum(axis=0), grid)
+    beam = _beamed(channel, cell, grid, near_s)
     delay, total = grid.refine(beam, near_s)
     return delay, total / channel.shape[1]
+
+
+def resolve_direct_path(channel: ComplexArray, cell: DirectCell, grid: DelayGrid, near_s: float, noise: float) -> float:
+    """Tell the direct path from what follows it closer than the resolution, and return its delay.
+
+    An echo 6 dB weaker that comes 1.3 ns later pulls the fit of a single path by up to 0.4 ns, 12 cm. Where the signal
+    is far above the noise, as in a mean of blocks, paths are added one by one where most is left over, all of them
+    fitted together each time (the gains by linear least squares, the delays by Levenberg and Marquardt's method on what
+    these leave, with Kaufman's derivative).
+
+    Parameters
+    ----------
+    channel
+        Channel (rows, n_tones).
+    cell
+        The direct path.
+    grid
+        Delays.
+    near_s
+        Delay that the fit of a single path finds.
+    noise
+        Variance of the noise in the channel, 0 if not known.
+
+    Returns
+    -------
+    float
+        Delay of the first strong path near that; the one of the single path if no such set of paths is found.
+    """
+    beam = _beamed(channel, cell, grid, near_s)
+    energy = float(np.vdot(beam, beam).real)
+    gain = 1.0 if cell.beam is None else float(np.vdot(cell.beam, cell.beam).real)
+    floor = max(1.5 * noise * gain * beam.size, _UNMODELLED * energy)
+    delays = np.array([near_s])
+    for _ in range(_MOST_PATHS):
+        delays, gains, rest = _fit_paths(beam, grid, delays)
+        if float(np.vdot(rest, rest).real) < floor:
+            break
+        delays = np.append(delays, grid.strongest(grid.power(rest), near_s, 0.5 * grid.window_s))
+    delays = delays[: gains.size]
+    reach = 1.0 / (grid.angular[-1] - grid.angular[0]) * 2.0 * math.pi
+    near = (np.abs(delays - near_s) < reach) & (np.abs(gains) > math.sqrt(_EARLIEST) * np.abs(gains).max())
+    if not near.any() or np.abs(gains).max() > 2.0 * math.sqrt(energy / beam.size):
+        return near_s  # paths that all but cancel each other explain anything
+    return float(delays[near].min())
+
+
+def _fit_paths(
+    beam: ComplexArray, grid: DelayGrid, delays_s: FloatArray
+) -> tuple[FloatArray, ComplexArray, ComplexArray]:
+    """Return delays (k,), gains (k,) and what is left (n_tones,) of paths fitted together from given delays."""
+    damping = 1e-3
+    gains, rest, columns = _gains(beam, grid, delays_s)
+    cost = float(np.vdot(rest, rest).real)
+    for _ in range(_MOST_STEPS):
+        slopes = -1j * grid.angular[:, None] * columns * gains
+        basis = np.linalg.qr(columns)[0]
+        slopes -= basis @ (basis.conj().T @ slopes)
+        normal = (slopes.conj().T @ slopes).real
+        right = (slopes.conj().T @ rest).real
+        try:
+            step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), right)
+        except np.linalg.LinAlgError:
+            break
+        tried = delays_s + np.clip(step, -grid.step_s, grid.step_s)
+        found = _gains(beam, grid, tried)
+        better = cost - float(np.vdot(found[1], found[1]).real)
+        if better > 0.0:
+            delays_s, (gains, rest, columns), damping = tried, found, max(0.2 * damping, 1e-9)
+            cost -= better
+            if better < 1e-4 * cost:
+                break
+        elif damping > 1e5:
+            break
+        else:
+            damping *= 10.0
+    return delays_s, gains, rest
+
+
+def _gains(
+    beam: ComplexArray, grid: DelayGrid, delays_s: FloatArray
+) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    columns = np.exp(-1j * grid.angular[:, None] * delays_s)
+    gains: ComplexArray = np.linalg.lstsq(columns, beam, rcond=1e-8)[0].astype(np.complex128)
+    return gains, beam - columns @ gains, columns
+
+
+def _beamed(channel: ComplexArray, cell: DirectCell, grid: DelayGrid, delay_s: float) -> ComplexArray:
+    """Return what comes from the transmitter's direction (n_tones,)."""
+    if cell.beam is not None:
+        return np.asarray(cell.beam @ channel)
+    # Without steering vectors the rows' own phases at that delay make the beam.
+    seen = channel @ np.exp(1j * grid.angular * delay_s)
+    return np.asarray(seen.conj() @ channel / max(float(np.linalg.norm(seen)), 1e-300))
 
 
 def _earliest(power: FloatArray, grid: DelayGrid) -> float:

@@ -37,7 +37,7 @@ from isactrack.processing.calibration_baselines import (
     NoCalibration,
 )
 from isactrack.processing.channel import BlockCalibration, CalibrationStatus
-from isactrack.processing.direct_path import DirectCell, fit_direct_path
+from isactrack.processing.direct_path import DirectCell, fit_direct_path, resolve_direct_path
 from isactrack.processing.impulse_response import DelayGrid
 from isactrack.processing.iq_balance import IqBalance
 from isactrack.processing.ofdm_config import CalibrationConfig
@@ -137,7 +137,7 @@ class ReferencePath:
         self._template: StillTemplate | None = None
         self._track = DelayTrack(self._grid.window_s)
         self._anchor: tuple[float, complex] | None = None
-        self._locked = False
+        self._locked = self._settled = False
         self._misses = 0
         self._usual_quality, self._usual_level = 1.0, 1.0
         self._candidate: tuple[float, int] | None = None
@@ -202,9 +202,9 @@ class ReferencePath:
         else:
             fit, status = self._best(template, block, self._track.predict(counter)), CalibrationStatus.ACQUIRING
         good = fit.found and fit.quality >= self._config.min_quality
+        self._follow(fit, status, counter, good)
         if status is CalibrationStatus.LOCKED or (status is CalibrationStatus.ACQUIRING and good):
             self._learn(template, fit, block)
-        self._follow(fit, status, counter, good)
         result = _taken(counter, time_s, fit.delay_s, fit.phase_rad, fit.level, fit.quality, status)
         return fit.aligned / fit.level, result
 
@@ -216,10 +216,10 @@ class ReferencePath:
             return block.channel, _taken(counter, time_s, 0.0, 0.0, 1.0, 0.0, CalibrationStatus.ACQUIRING)
         cell = DirectCell.of(self._sensor, block.channel.shape[0], self._grid.angular)
         if cell is None:
-            delay, phase = self._grid.strongest(self._grid.power(block.channel).sum(axis=0)), 0.0
+            delay, phase = self._grid.wrap(self._grid.strongest(self._grid.power(block.channel).sum(axis=0))), 0.0
         else:
             found, gain = fit_direct_path(block.channel, cell, self._grid)
-            delay, phase = found - cell.delay_s, math.atan2(gain.imag, gain.real)
+            delay, phase = self._grid.wrap(found - cell.delay_s), math.atan2(gain.imag, gain.real)
         aligned = block.channel * np.exp(1j * (self._grid.angular * delay - phase))
         first = replace(block, channel=aligned)
         self._template = StillTemplate(first, cell, self._grid, self._config.template_blocks)
@@ -239,16 +239,27 @@ class ReferencePath:
         self._locked = True
         cell = template.cell
         if cell is not None:
-            late = fit_direct_path(template.mean, cell, self._grid, cell.delay_s)[0] - cell.delay_s
+            late = self._late(template, cell)[1]
             template.turn(-late, 0.0)
             self._track.shift(-late)
             template.watch(cell.seen_as(template.mean, self._grid.angular))
             self._anchor = fit_direct_path(template.mean, cell, self._grid, cell.delay_s)
 
+    def _late(self, template: StillTemplate, cell: DirectCell) -> tuple[float, float]:
+        """Return the delay of the fit of a single path, and by how much the direct path is later than it should be."""
+        found, _ = fit_direct_path(template.mean, cell, self._grid, cell.delay_s)
+        return found, resolve_direct_path(template.mean, cell, self._grid, found, template.noise) - cell.delay_s
+
     def _pull(self, template: StillTemplate, delay_s: float, gain: complex) -> None:
         """Turn the template a little way back to where its direct path was."""
         if template.cell is None:
             return
+        if not self._settled and template.blocks >= self._config.template_blocks:
+            self._settled = True
+            # People who were there in the first moments have moved on: the mean tells better now.
+            single, late = self._late(template, template.cell)
+            self._anchor = single - late, gain
+            delay_s = single - late
         found, seen = fit_direct_path(template.mean, template.cell, self._grid, delay_s)
         if abs(found - delay_s) > self._sensor.delay_resolution_s or seen == 0.0:
             return
@@ -348,7 +359,8 @@ class ReferencePath:
         """Take the delay, level and quality of a block in; give up a template that nothing fits any more."""
         if status is CalibrationStatus.REJECTED or (status is CalibrationStatus.ACQUIRING and not good):
             self._misses += 1
-            if self._misses >= (RESTART_BLOCKS if self._locked else ACQUIRE_BLOCKS):
+            learned = 0 if self._template is None else self._template.blocks
+            if self._misses >= (RESTART_BLOCKS if self._locked else max(CONFIRM_BLOCKS, learned)):
                 self.reset()
             return
         self._misses = 0

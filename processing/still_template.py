@@ -113,7 +113,7 @@ class StillTemplate:
         self._grid = grid
         self._centred = grid.angular - grid.angular.mean()
         self._memory = memory_blocks
-        self._noise = first.noise
+        self.noise = first.noise
         self._parts = self._split(None)
 
     def learn(self, fit: Fit, block: Block) -> None:
@@ -122,7 +122,7 @@ class StillTemplate:
         share = 1.0 / min(self.blocks, self._memory)
         change = fit.aligned * (share / fit.level) - share * self.mean
         self.mean += change if block.kept is None else change * block.kept
-        self._noise = (1.0 - share) ** 2 * self._noise + share**2 * block.noise / fit.level**2
+        self.noise = (1.0 - share) ** 2 * self.noise + share**2 * block.noise / fit.level**2
         self._parts = self._split(None)
 
     def turn(self, delay_s: float, phase_rad: float) -> None:
@@ -189,7 +189,7 @@ class StillTemplate:
         cell = share * in_cell.size
         direct, size = _energy(in_cell), share * mean.size - cell
         rest = _energy(mean) - direct
-        energies = max(direct - self._noise * cell, _TINY), max(rest - self._noise * size, _TINY)
+        energies = max(direct - self.noise * cell, _TINY), max(rest - self.noise * size, _TINY)
         return _Parts(mean, in_cell, energies, (cell, size))
 
     def _coefficients(self, channel: ComplexArray) -> ComplexArray:
