@@ -8,6 +8,7 @@ neither the number of snapshots nor that of paths enters. `mdl_order` (Wax and K
 what it is compared with.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -63,6 +64,7 @@ def mdl_order(eigenvalues: FloatArray, observations: int) -> int:
     return int(np.argmin(lengths))
 
 
+@lru_cache(maxsize=32)
 def _lower_half(ratio: float, snapshots: int) -> float:
     """Return the mean of the lower half of the Marchenko-Pastur law of unit power."""
     low, high = (1.0 - np.sqrt(ratio)) ** 2, (1.0 + np.sqrt(ratio)) ** 2

@@ -210,9 +210,15 @@ class Music2d:
 
     def _peaks(self, share: FloatArray, candidates: NDArray[np.bool_], most: int) -> FloatArray:
         """Return the places (n, 2) of the highest peaks of the spectrum inside of the grid."""
-        mask = np.zeros(share.shape, dtype=np.bool_)
-        mask[1:-1, 1:-1] = candidates[1:-1]
-        azimuth, path = local_maxima(share, mask)
+        searched = np.flatnonzero(candidates[1:-1]) + 1
+        if not searched.size:
+            return np.zeros((0, 2))
+        # Only what lies between the first and the last candidate, and the points next to them, is looked at.
+        first, part = searched[0] - 1, share[:, searched[0] - 1 : searched[-1] + 2]
+        mask = np.zeros(part.shape, dtype=np.bool_)
+        mask[1:-1, searched - first] = True
+        azimuth, path = local_maxima(part, mask)
+        path = path + first
         best = np.argsort(share[azimuth, path])[::-1][:most]
         return np.stack(
             [self._grid.path_axis_m[path[best]], np.sin(self._grid.azimuth_axis_rad[azimuth[best]])], axis=1

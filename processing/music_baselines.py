@@ -33,13 +33,13 @@ def literal_share(
     for i, tones in enumerate(along_tones):
         steering = (along_rows[:, :, None] * tones).reshape(along_rows.shape[0], -1)
         out[:, i] = np.sum(np.abs(np.conj(steering) @ noise) ** 2, axis=1)
-    return 1.0 - out / covariance.shape[0]
+    return np.asarray(1.0 - out / covariance.shape[0])
 
 
 def dense_steering(along_rows: ComplexArray, along_tones: ComplexArray) -> ComplexArray:
     """Return all steering vectors (azimuth path, P N) of a grid; 450 MB for P = 8, N = 76 and 181 x 256 points."""
     every = along_rows[:, None, :, None] * along_tones[None, :, None, :]
-    return every.reshape(along_rows.shape[0] * along_tones.shape[0], -1)
+    return np.asarray(every.reshape(along_rows.shape[0] * along_tones.shape[0], -1))
 
 
 def dense_share(snapshots: ComplexArray, order: int, steering: ComplexArray) -> FloatArray:
@@ -57,4 +57,4 @@ def dense_share(snapshots: ComplexArray, order: int, steering: ComplexArray) -> 
     signal = np.linalg.svd(snapshots.T, full_matrices=False)[0][:, :order]
     # |a^H u| is |conj(a) u| or |a conj(u)|: of the two the small factor is conjugated.
     product = steering @ np.conj(signal)
-    return np.asarray(np.sum(product.real**2 + product.imag**2, axis=1)) / signal.shape[0]
+    return np.asarray(np.sum(product.real**2 + product.imag**2, axis=1) / signal.shape[0])

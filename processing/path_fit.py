@@ -21,8 +21,8 @@ FloatArray = NDArray[np.float64]
 _NEWTON_STEPS: Final = 3
 FIT_STEPS: Final = 6
 """Most Gauss-Newton steps of the joint fit; from the peaks of a spectrum it takes two or three."""
-_CONVERGED: Final = 1e-3
-"""Of a cell: a step that is shorter ends the fit."""
+_CONVERGED: Final = 1e-2
+"""Of a cell: a step that is shorter ends the fit. Steps shrink with their squares, so what is left is a hundredth."""
 _RIDGE: Final = 1e-9
 """Of the diagonal: keeps paths in one place from dividing by zero."""
 
