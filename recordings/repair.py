@@ -15,7 +15,7 @@ from isactrack.errors import RecordingError
 from isactrack.recordings import locks, schema
 from isactrack.recordings.header import set_text
 from isactrack.recordings.reader import Recording
-from isactrack.recordings.validate import RATE_CHECK, validate_recording
+from isactrack.recordings.validate import AS_DELIVERED, validate_recording
 from isactrack.recordings.writer import RecordingWriter, sync_folder
 
 _REPORT_BYTES = 2000
@@ -134,7 +134,7 @@ def _report(recording: Recording, output: Path | None, reasons: tuple[str, ...],
 def _faults(path: Path) -> tuple[str, ...]:
     """Return the failed checks that a copy can mend."""
     checks = validate_recording(path, max_loss=1.0)
-    return tuple(check.name for check in checks if check.passed is False and check.name != RATE_CHECK)
+    return tuple(check.name for check in checks if check.passed is False and check.name not in AS_DELIVERED)
 
 
 def _reads(read: Any, index: int) -> bool:

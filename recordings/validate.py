@@ -218,16 +218,20 @@ def _check_missing(recording: Recording) -> _Answer:
 
 
 def _check_ticks(recording: Recording) -> _Answer:
-    """Ask whether the radio's sample clock goes with the count of its blocks, up to the rates of two free clocks."""
+    """Ask whether the radio's sample clock goes with the count of its blocks, up to the rates of two free clocks.
+
+    It may jump where a block says so, and where blocks are missing, of which one may have said so.
+    """
     sensor, blocks = require_ofdm(recording.sensor), recording.blocks
     ticks = blocks["tick"]
-    jumped = (blocks["flags"][1:] & BlockFlag.DISCONTINUITY) != 0
+    counters = recording.counters
+    flagged = (blocks["flags"][1:] & BlockFlag.DISCONTINUITY) != 0
+    jumped = flagged | (np.diff(counters) > 1)
     wrong = np.flatnonzero((np.diff(ticks) <= 0) & ~jumped)
     if wrong.size:
         return False, f"the tick does not grow after frame {wrong[0]}, {wrong.size} times in all"
     if not sensor.periodic:
         return True, "they grow; packets that come when they come have no period"
-    counters = recording.counters
     stagger_s = np.array([sensor.stagger_of(int(counter)) for counter in counters])
     blocks_apart = np.diff(counters).astype(np.float64)
     expected = (blocks_apart * sensor.frame_period_s + np.diff(stagger_s)) * sensor.sample_rate_hz
@@ -240,7 +244,7 @@ def _check_ticks(recording: Recording) -> _Answer:
             f"the tick of frame {row} is {ticks[row] - ticks[row - 1] - expected[row - 1]:.0f} samples off the count "
             f"and the stagger of the blocks, {wrong.size} such steps in all"
         )
-    return True, f"they go with the counters; {np.count_nonzero(jumped)} jumps are flagged"
+    return True, f"they go with the counters; {np.count_nonzero(flagged)} jumps are flagged"
 
 
 def _check_flags(recording: Recording) -> _Answer:
@@ -302,6 +306,8 @@ _BLOCK_CHECKS: dict[str, Callable[[Recording], _Answer]] = {
     "holes flagged": _check_fragments,
 }
 """Of a radio only."""
+AS_DELIVERED = (RATE_CHECK, *_BLOCK_CHECKS)
+"""Checks of what the device delivered, which a copy of the file cannot mend."""
 _READABLE, _MASKS, _HOLES, _LOSS = "frames readable", "masks agree with lost bytes", "holes listed", "loss"
 
 

@@ -382,6 +382,23 @@ def test_a_jump_of_the_sample_clock_has_to_be_flagged(tmp_path: Path) -> None:
     assert failed(untold) == ["ticks go with counters"]
 
 
+def test_a_repaired_copy_may_lack_the_block_that_told_of_a_jump(tmp_path: Path) -> None:
+    sensor = radio()
+    path = written(tmp_path / "run.h5", jumped(sensor, BlockFlag.DISCONTINUITY), sensor)
+    with h5py.File(path, "r+") as file:
+        file["frames/samples"][5] = 0
+    report = repair_recording(path)
+    assert report.output is not None
+    assert report.frames == 8
+    assert failed(report.output) == []
+
+
+def test_what_the_radio_did_wrong_is_no_reason_to_repair(tmp_path: Path) -> None:
+    sensor = radio()
+    path = written(tmp_path / "run.h5", jumped(sensor, BlockFlag(0)), sensor)
+    assert repair_recording(path).output is None
+
+
 def test_clocks_may_be_as_far_apart_as_crystals_are(tmp_path: Path) -> None:
     sensor = radio()
 
