@@ -33,8 +33,6 @@ def check_associator(make: MakeAssociator, *, tolerance: float = 1e-9) -> None:
     """
     check_calls(make())
     check_refusals(make())
-    if takes_distances(make()):
-        check_hard(make())
     for check in (
         check_probabilities,
         check_gate,
@@ -162,15 +160,6 @@ def check_refusals(associate: Associator) -> None:
         except ValueError:
             continue
         raise AssertionError(f"{what} was not refused with a ValueError")
-
-
-def check_hard(associate: Associator) -> None:
-    """Check that a method which takes distances decides: each track makes one detection or none, and none is shared."""
-    for distance in _problems(associate):
-        result = associate(distance)
-        for name, values in zip(Association._fields, result, strict=True):
-            assert np.all((values == 0) | (values == 1)), f"`{name}` of a method that takes distances is {values}"
-        assert np.all(result.probability.sum(axis=0) <= 1), "a detection was made by two tracks"
 
 
 def _check_certain_distances(associate: Associator) -> None:

@@ -10,8 +10,8 @@ and is 0 beyond the gate. With the messages of mnomp-spa-kf (eq. 29-32) it is
 matrix is all there is to know. What comes out is the same for all methods too, hard or soft, and feeds one update.
 
 Methods that know no likelihoods see distances instead: one that says ``takes_distances = True`` is given the distance
-(m) between the predicted position of track k and detection h, infinite for a pair that is ruled out. It must be hard,
-every probability 0 or 1, and keeps all other promises.
+(m) between the predicted position of track k and detection h, infinite for a pair that is ruled out. All else is the
+same; there may be detections that several tracks made together, which are free to none of the others.
 """
 
 import importlib.util

@@ -64,6 +64,9 @@ class TrackerConfig:
     distance_threshold_m, distance_penalty_m
         d_th and d_p of ``"penalty"`` (indoor-multi-person-isac-26ghz, eq. 10): the largest distance of a pair, and what
         a pair beyond it costs before it is parted.
+    distance_shared_m
+        Of ``"penalty"``: a track without a detection shares the nearest one that another track took, up to this
+        distance, so that both follow one detection through a crossing; 0, as in the paper, shares none.
     spa_rounds
         Rounds of messages of ``"spa"``, None for as many as it takes to converge.
     confirmed_first
@@ -112,6 +115,7 @@ class TrackerConfig:
     association: str = "gnn"
     distance_threshold_m: float = 1.0
     distance_penalty_m: float = 1000.0
+    distance_shared_m: float = 0.0
     spa_rounds: int | None = 10
     confirmed_first: bool = True
     weight_radial_velocity: bool = True
@@ -153,6 +157,11 @@ class TrackerConfig:
             raise ConfigError(
                 f"distance_threshold_m is {self.distance_threshold_m} and distance_penalty_m {self.distance_penalty_m}",
                 "give a positive threshold, and a penalty that is not below it",
+            )
+        if self.distance_shared_m > self.distance_threshold_m:
+            raise ConfigError(
+                f"distance_shared_m is {self.distance_shared_m}",
+                f"give 0 to {self.distance_threshold_m}, the threshold",
             )
         self._check_probabilities()
 
@@ -289,6 +298,7 @@ def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) ->
     bistatic: dict[str, Any] = {
         "association": "penalty",
         "use_radial_velocity": False,
+        "distance_shared_m": 0.5,
         "acceleration_std_mps2": 3.0,
         "confirm_hits": steps(0.24),
         "confirm_window": steps(0.4),

@@ -302,7 +302,12 @@ def _associator(config: TrackerConfig) -> Associator:
     if config.association == "jpda":
         return make_associator("jpda", engine=config.engine)
     if config.association == "penalty":
-        return make_associator("penalty", threshold_m=config.distance_threshold_m, penalty_m=config.distance_penalty_m)
+        return make_associator(
+            "penalty",
+            threshold_m=config.distance_threshold_m,
+            penalty_m=config.distance_penalty_m,
+            shared_m=config.distance_shared_m,
+        )
     if config.association != "spa":
         return make_associator(config.association)
     rounds = _CONVERGED if config.spa_rounds is None else {"rounds": config.spa_rounds}

@@ -41,6 +41,7 @@ needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
         pytest.param(partial(Spa, engine="numba"), id="spa-numba", marks=needs_numba),
         pytest.param(partial(Spa, rounds=1, engine="numpy"), id="spa-one-round"),
         pytest.param(Penalty, id="penalty"),
+        pytest.param(partial(Penalty, shared_m=0.5), id="penalty-shared"),
         pytest.param(Hungarian, id="hungarian"),
     ],
 )
@@ -146,7 +147,7 @@ def _least_total_of_few(distance: FloatArray, _: Association) -> Association:
 @pytest.mark.parametrize(
     ("spoil", "promise"),
     [
-        (_soft, "takes distances is"),
+        (_soft, "a distance of 0 does not make the pair"),
         (_first_row_first, "in another order"),
         (_anything, "beyond the gate"),
         (_least_total_of_few, "beside a group of others"),

@@ -90,6 +90,24 @@ def test_a_penalty_below_the_threshold_is_refused(values: tuple[float, float]) -
     assert "1 m and 1000 m" in refused.value.hint
 
 
+def test_who_crosses_shares_the_one_detection_that_is_seen() -> None:
+    distance = np.array([[0.2, 3.0, INF], [0.4, 3.0, INF], [0.9, 3.0, 0.3], [0.6, 0.7, INF]])
+    shared = Penalty(shared_m=0.5)(distance)
+    assert shared.probability.tolist() == [[0.5, 0, 0], [0.5, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert shared.missed.tolist() == [0.5, 0.5, 0, 0]
+    assert shared.free.tolist() == [0, 0, 0]
+    alone = Penalty(shared_m=0.3)(distance)
+    assert alone.probability.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    three = Penalty(shared_m=0.5)(np.array([[0.2], [0.3], [0.4], [0.6]]))
+    assert three.probability.ravel().tolist() == [0.5, 0.5, 0.5, 0]
+
+
+@pytest.mark.parametrize("shared_m", [-0.1, 1.1, float("nan")])
+def test_nothing_is_shared_beyond_the_threshold(shared_m: float) -> None:
+    with pytest.raises(ConfigError, match="are shared up to"):
+        Penalty(shared_m=shared_m)
+
+
 # --- in a tracker ----------------------------------------------------------------------------------------------------
 
 
@@ -162,3 +180,17 @@ def test_existence_follows_the_gate_not_the_pair() -> None:
     one = forced.step(_detections(1.0, [(-1.0, 4.0), (0.5, 2.0)]))[1]
     other = missed.step(_detections(1.0, [(-1.0, 4.0)]))[1]
     assert one.existence == pytest.approx(other.existence)
+
+
+def test_two_who_are_one_detection_for_long_both_stay() -> None:
+    """One detection in the middle for longer than a track may go unseen: both go on behind it, none was missed."""
+    for shared_m, left in ((0.5, 2), (0.0, 1)):
+        tracker = _tracker("penalty", distance_shared_m=shared_m, max_misses_confirmed=5)
+        for step in range(30):
+            x = 0.05 * (step - 15)
+            apart = abs(x) > 0.25
+            where = [(x, 4.0), (-x, 4.2)] if apart else [(0.0, 4.1)]
+            tracks = tracker.step(_detections(0.05 * step, where))
+        assert len([t for t in tracks if t.is_confirmed and t.track_id <= 2]) == left
+        if left == 2:
+            assert [t.position_m[0] > 0 for t in tracks[:2]] == [True, False], "they have passed each other"
