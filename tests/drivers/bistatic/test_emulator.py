@@ -464,7 +464,7 @@ def test_blocks_go_to_the_port_that_start_came_from(bench: MakeBench) -> None:
 def test_masks_are_those_of_what_was_lost_byte_by_byte(
     way: str, settings: Settings, burst: int, bench: MakeBench
 ) -> None:
-    blocks = 400 if settings.capture is Capture.CSI else 30
+    blocks = 250 if settings.capture is Capture.CSI else 30
     desk = bench(way, faults=RadioFaults(seed=1001, loss=0.15, burst=burst))
     assembler = desk.start(settings)
     frames = {frame.counter: frame for frame in desk.read(assembler, blocks)}

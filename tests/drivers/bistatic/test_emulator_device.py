@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from isactrack import ConfigError, DeviceError, DeviceTimeoutError, Frame
 from isactrack.drivers.bistatic import device as driver
+from isactrack.drivers.bistatic import usb_link
 from isactrack.drivers.bistatic.conversation import Conversation
 from isactrack.drivers.bistatic.profile import default_profile
 from isactrack.drivers.device import DeviceState
@@ -79,6 +80,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for ask in (Conversation._ask, Conversation._expect):
         monkeypatch.setitem(ask.__kwdefaults__, "timeout_s", 0.3)
     monkeypatch.setattr(driver, "_STATUS_S", 0.3)
+    monkeypatch.setattr(usb_link, "WRITE_TIMEOUT_S", 0.3)
 
 
 def opened(url: str) -> SimulatedBistatic:
@@ -161,8 +163,8 @@ def test_samples_arrive_bit_by_bit_too(toys: list[ToySource]) -> None:
             assert isinstance(sensor, OfdmSensor)
             assert (sensor.capture, sensor.frame_words) == (Capture.IQ, 8 * 5376 * 2)
             device.start()
-            frames = list(islice(device.frames(), 12))
-            assert [frame.counter for frame in frames] == list(range(12))
+            frames = list(islice(device.frames(), 5))
+            assert [frame.counter for frame in frames] == list(range(5))
             assert all(np.array_equal(frame.samples, toys[-1].words(frame.counter)) for frame in frames)
 
 
@@ -236,7 +238,7 @@ def test_a_run_is_paced_by_the_wall_clock_unless_it_is_asked_not_to_be(toys: lis
 
 
 @LINKS
-@pytest.mark.parametrize("capture", ["csi", "iq"])
+@pytest.mark.parametrize("capture", ["csi", pytest.param("iq", marks=pytest.mark.slow)])
 def test_masks_are_those_of_what_was_lost(link: str, capture: str, toys: list[ToySource]) -> None:
     last = 299 if capture == "csi" else 15
     with opened(f"{FAST}&link={link}&capture={capture}&loss=0.1&burst=3&dup=0.05&seed=1002") as device:
