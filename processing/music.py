@@ -7,7 +7,8 @@ The steps, each in a module of its own:
 3. the spectrum on a grid (`music_spectrum`), and its highest peaks at delays at which the impulse response stands out,
 4. their places between the points of the grid, then all paths fitted together to the whole aperture; paths that explain
    no more than noise would are dropped, the weakest first (`path_fit`),
-5. the covariance of each path: the Cramer-Rao bound at the amplitudes found, with the noise power that the fit leaves
+5. paths too weak for an eigenvalue, in what the others leave of the snapshots (`weak_paths`),
+6. the covariance of each path: the Cramer-Rao bound at the amplitudes found, with the noise power that the fit leaves
    where that is more than what the guard tones say. Bodies are no points, and their residual says by how much.
 """
 
@@ -32,9 +33,10 @@ from isactrack.processing.music_spectrum import (
     pseudo_spectrum,
 )
 from isactrack.processing.ofdm_config import MusicConfig
-from isactrack.processing.path_fit import FIT_STEPS, PathFit, fit_paths, refine_peaks, share_derivatives
+from isactrack.processing.path_fit import FIT_STEPS, PathFit, fit_paths, refine_peaks, share_derivatives, without_paths
 from isactrack.processing.peaks import local_maxima
 from isactrack.processing.smoothing import check_even, smoothed_noise_edge, smoothed_subspace
+from isactrack.processing.weak_paths import WeakPathSearch
 from isactrack.units import db_to_power, power_to_db
 
 ComplexArray = NDArray[np.complex128]
@@ -49,6 +51,8 @@ behind has 0.2 at most."""
 _LEAST_DISTINCT: Final = 0.1
 """Least share of a path's steering vector outside of the span of all others'. Two paths closer than that, a sixth of a
 cell, are one path and the derivative of its steering vector: their amplitudes are large and cancel."""
+_NEW_WEIGHT: Final = 0.3
+"""Least norm of what is new in the weights of a weak path's snapshots: less is noise in what was seen before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,9 +136,13 @@ class Music2d:
         self._profile = np.ascontiguousarray((window * np.conj(self._manifold.along_tones(self._grid.path_axis_m))).T)
         self._profile /= np.sqrt(np.sum(window**2))
         independent = (high - low) / sensor.path_resolution_m
-        self._stands_out = _thresholds(self._rows, self._config.max_paths, _FALSE_ALARM / max(independent, 1.0))
-        chance = _thresholds(1, self._config.max_paths, _FALSE_ALARM / (max(independent, 1.0) * self._rows))
+        most = 2 * self._config.max_paths
+        self._stands_out = _thresholds(self._rows, most, _FALSE_ALARM / max(independent, 1.0))
+        chance = _thresholds(1, most, _FALSE_ALARM / (max(independent, 1.0) * self._rows))
         self._least_power = np.maximum(chance, db_to_power(self._config.min_snr_db))
+        self._weak: WeakPathSearch | None = None
+        if self._config.weak_paths:
+            self._weak = WeakPathSearch(self._manifold, low, high, self._cell, _FALSE_ALARM)
 
     @property
     def path_axis_m(self) -> FloatArray:
@@ -177,27 +185,64 @@ class Music2d:
             noise = max(noise, noise_power)
         order = min(edge_order(values, data.shape[1], noise), self._config.max_paths)
         principal = principal_snapshots(data, vectors[:, :order]).reshape(order, self._rows, self._tones)
-        if order == 0:
-            return MusicOutput(Paths.empty(time_s), self._map(self._grid.share(principal)), 0, noise)
         subspace = self._subspace(principal, values[:order], noise)
         share = self._grid.share(subspace)
-        places = self._peaks(share, self._candidates(principal, noise), subspace.shape[0])
-        if places.size:
-            places = refine_peaks(subspace, self._searched, places, self._cell)
-            places = places[share_derivatives(subspace, self._searched, places)[0] >= _LEAST_SHARE]
-        paths = self._paths(self._fit(principal, places, noise), principal, noise, time_s)
+        fit = self._fit(principal, self._strong(principal, subspace, share, noise), noise)
+        principal, fit = self._with_weak(data, vectors[:, :order], principal, fit, noise)
+        paths = self._paths(fit, principal, noise, time_s)
         return MusicOutput(paths, self._map(share), subspace.shape[0], noise)
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def _subspace(self, principal: ComplexArray, values: FloatArray, noise: float) -> ComplexArray:
         """Return the signal subspace (order, P, N) of the aperture that is searched."""
-        if self._searched is self._manifold:
+        if self._searched is self._manifold or not principal.shape[0]:
             return principal / np.sqrt(values)[:, None, None]
         rows, tones = self._searched.rows.size, self._searched.wavenumbers.size
         smoothed, subspace = smoothed_subspace(principal, rows, tones, self._config.max_paths)
         edge = smoothed_noise_edge((self._rows, self._tones), rows, tones, principal.shape[0])
         return subspace[: max(int(np.count_nonzero(smoothed > noise * edge)), 1)]
+
+    def _strong(self, principal: ComplexArray, subspace: ComplexArray, share: FloatArray, noise: float) -> FloatArray:
+        """Return the places (n, 2) of the highest peaks of the spectrum that are in the signal subspace."""
+        if not principal.shape[0]:
+            return np.zeros((0, 2))
+        places = self._peaks(share, self._candidates(principal, noise), subspace.shape[0])
+        if places.size:
+            places = refine_peaks(subspace, self._searched, places, self._cell)
+            places = places[share_derivatives(subspace, self._searched, places)[0] >= _LEAST_SHARE]
+        return places
+
+    def _with_weak(
+        self, data: ComplexArray, weights: ComplexArray, principal: ComplexArray, fit: PathFit | None, noise: float
+    ) -> tuple[ComplexArray, PathFit | None]:
+        """Return the principal snapshots and the fit, both with those paths that no eigenvalue shows."""
+        if self._weak is None:
+            return principal, fit
+        blocks = data.reshape(-1, self._rows, self._tones)
+        places = np.zeros((0, 2)) if fit is None else fit.places
+        outside = np.zeros((0, 2))
+        while places.shape[0] + outside.shape[0] < self._config.max_paths:
+            known = np.vstack([places, outside])
+            found = self._weak(without_paths(blocks, self._manifold, known), known[:, 0], noise)
+            if found is None:
+                break
+            place, weight = found
+            if not self._inside(place[None])[0]:
+                outside = np.vstack([outside, place])
+                continue
+            # Orthogonal to the weights that there are, so that noise stays white over the principal snapshots.
+            weight = weight - weights @ (np.conj(weights).T @ weight)
+            size = float(np.linalg.norm(weight))
+            if size < _NEW_WEIGHT:
+                break
+            weights = np.hstack([weights, weight[:, None] / size])
+            more = principal_snapshots(data, weights).reshape(-1, self._rows, self._tones)
+            longer = self._fit(more, np.vstack([places, place]), noise)
+            if longer is None or len(longer) <= places.shape[0]:
+                break
+            principal, fit, places = more, longer, longer.places
+        return principal, fit
 
     def _candidates(self, principal: ComplexArray, noise: float) -> NDArray[np.bool_]:
         """Return at which delays of the grid (path,) the mean impulse response (eq. 6) stands out of the noise."""

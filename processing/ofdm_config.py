@@ -63,6 +63,9 @@ class MusicConfig:
         Size of the grid that the spectrum is looked at before peaks are refined between its points.
     guided
         Whether only delays at which the impulse response stands out are searched (sec. III-C of the paper).
+    weak_paths
+        Whether what the paths leave of the snapshots is searched for more, Doppler shift by Doppler shift: paths that
+        are too weak for an eigenvalue.
     min_snr_db
         Least power over noise of a path after integration.
     """
@@ -75,6 +78,7 @@ class MusicConfig:
     delay_points: int = 256
     azimuth_points: int = 181
     guided: bool = True
+    weak_paths: bool = True
     min_snr_db: float = 12.0
 
     def __post_init__(self) -> None:

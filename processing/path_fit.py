@@ -197,6 +197,17 @@ def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: 
     return now.fit()
 
 
+def without_paths(data: ComplexArray, manifold: Manifold, places: FloatArray) -> ComplexArray:
+    """Return what paths at places (n, 2) leave of snapshots (T, P, N): least squares, each snapshot by itself."""
+    if not places.shape[0]:
+        return data
+    rows, tones = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
+    matched = np.einsum("lpn,np->nl", data @ np.conj(tones).T, np.conj(rows))
+    steering = (np.conj(rows) @ rows.T) * (np.conj(tones) @ tones.T)
+    gain = np.linalg.solve(steering + _RIDGE * manifold.size * np.eye(places.shape[0]), matched)
+    return np.asarray(data - (gain.T[:, None, :] * rows.T) @ tones)
+
+
 def _gram(vectors: ComplexArray) -> ComplexArray:
     """Return the inner products (i, n, j, m) of vectors (i, n, size)."""
     flat = vectors.reshape(-1, vectors.shape[2])

@@ -15,7 +15,7 @@ from isactrack.processing.music import Music2d
 from isactrack.processing.music_baselines import dense_share, dense_steering, literal_share
 from isactrack.processing.music_spectrum import Manifold, SpectrumGrid, gram_eigen, pseudo_spectrum, signal_subspace
 from isactrack.processing.ofdm_config import MusicConfig
-from isactrack.processing.path_fit import fit_paths, refine_peaks, share_derivatives
+from isactrack.processing.path_fit import fit_paths, refine_peaks, share_derivatives, without_paths
 from isactrack.processing.smoothing import fold, leading_subspace, smoothed_noise_edge, smoothed_subspace, unfold
 
 T = 25
@@ -397,3 +397,41 @@ def test_values_that_are_not_finite_are_refused() -> None:
     data[3, 2, 1] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         MUSIC(data, 0.0, 1.0)
+
+
+# --- weak paths ------------------------------------------------------------------------------------------------------
+
+
+def test_what_paths_leave_is_least_squares_of_each_snapshot() -> None:
+    data = three(np.random.default_rng(22))
+    places = np.array([[9.0, np.sin(0.2)], [12.5, np.sin(-0.4)]])
+    left = without_paths(data, MANIFOLD, places)
+    steering = np.stack([
+        (MANIFOLD.along_rows(p[None, 1])[0][:, None] * MANIFOLD.along_tones(p[None, 0])[0]).ravel() for p in places
+    ], axis=1)  # fmt: skip
+    gain = np.linalg.lstsq(steering, data.reshape(T, -1).T, rcond=None)[0]
+    np.testing.assert_allclose(left.reshape(T, -1), data.reshape(T, -1) - (steering @ gain).T, atol=1e-6)
+    np.testing.assert_array_equal(without_paths(data, MANIFOLD, np.zeros((0, 2))), data)
+
+
+@pytest.mark.parametrize("doppler_hz", [0.0, 33.0, -101.0])
+def test_path_too_weak_for_an_eigenvalue_is_found_by_its_doppler(doppler_hz: float) -> None:
+    eigen_only = Music2d(SENSOR, MusicConfig(weak_paths=False), max_path_m=30.0)
+    for seed in range(5):
+        data = noise(np.random.default_rng(seed)) + echo(9.0, 0.2, doppler_hz, 18.5)
+        assert len(eigen_only(data, 0.0, 1.0).paths) == 0
+        output = MUSIC(data, 0.0, 1.0)
+        assert output.order == 0
+        np.testing.assert_allclose(output.paths.path_m, [9.0], atol=0.2)
+        np.testing.assert_allclose(output.paths.azimuth_rad, [0.2], atol=0.1)
+        assert output.paths.snr_db[0] == pytest.approx(18.5, abs=3.0)
+
+
+def test_weak_path_beside_a_strong_one_is_found_but_none_is_made_of_what_a_strong_one_leaves() -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        data = noise(rng) + echo(9.0, 0.2, 30.0, 40.0) + echo(12.0, -0.3, 20.0, 18.5)
+        paths = MUSIC(data, 0.0, 1.0).paths
+        np.testing.assert_allclose(paths.path_m, [9.0, 12.0], atol=0.3)
+        alone = MUSIC(noise(rng) + echo(9.0, 0.2, 30.0, 50.0), 0.0, 1.0).paths
+        np.testing.assert_allclose(alone.path_m, [9.0], atol=0.01)
