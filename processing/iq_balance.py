@@ -38,16 +38,14 @@ class IqBalance:
     Parameters
     ----------
     sensor
-        The radio; its tones must be symmetric about the carrier, or nothing is done.
-    known_symbols
-        Whether the radio divided by the reference symbols of `isactrack.ofdm_waveform`, as estimates from these do.
-        The image is then scrambled by them; otherwise it is taken as it is.
+        The radio; its tones must be symmetric about the carrier, or nothing is done. Its image is scrambled by the
+        reference symbols that its estimates were divided by, those of `isactrack.ofdm_waveform`.
     """
 
-    def __init__(self, sensor: OfdmSensor, *, known_symbols: bool = True) -> None:
+    def __init__(self, sensor: OfdmSensor) -> None:
         tones = np.asarray(sensor.tones)
         self._possible = bool(np.array_equal(tones, -tones[::-1]))
-        symbols = reference_symbols(sensor) if known_symbols else np.ones(tones.size, dtype=np.complex128)
+        symbols = reference_symbols(sensor)
         self._scramble = (symbols * symbols[::-1]).conj()
         self._half = slice(tones.size // 2 + tones.size % 2, None)
         self._unscramble = self._scramble[self._half].conj()

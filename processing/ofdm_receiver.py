@@ -23,7 +23,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
-from scipy.special import gammainccinv
 
 from isactrack.errors import ConfigError
 from isactrack.frame import BlockInfo
@@ -38,7 +37,7 @@ Mask = NDArray[np.bool_]
 CFO_CANDIDATES: Final = (0, 1, -1, 2, -2)
 """Whole subcarriers of carrier offset that are tried."""
 FALSE_LOCK: Final = 1e-6
-"""Probability that noise alone passes as a preamble."""
+"""Probability that something else passes as a preamble."""
 CFO_HOLD_HZ: Final = 200.0
 """The offset that is taken off changes when the measured one is this far from it: 200 Hz leave -57 dB between tones."""
 MAX_LOST: Final = 0.02
@@ -242,13 +241,13 @@ def find_preamble(spectra: Samples, layout: GateLayout, margin: int) -> tuple[fl
     return float(lags[best]) + min(0.5, max(-0.5, between)), float(power[place]) / mean
 
 
-def preamble_threshold(rows: int, lags: int, probability: float = FALSE_LOCK) -> float:
-    """Return the peak over mean that noise exceeds in one of `lags` delays with a probability.
+def preamble_threshold(lags: int, probability: float = FALSE_LOCK) -> float:
+    """Return the peak over mean that anything but a preamble exceeds in one of `lags` delays with a probability.
 
-    The power at a delay is the sum of as many exponential ones as there are rows; candidates of carrier offset are not
-    tried against each other by it, so they do not count.
+    The power at a delay is exponentially distributed where all rows see the same: noise alone is different in each, and
+    stays further below, but somebody's data are not.
     """
-    return float(gammainccinv(rows, probability / lags)) / rows
+    return math.log(lags / probability)
 
 
 def estimate_csi(spectra: Samples, layout: GateLayout, late: int) -> ComplexArray:
@@ -363,10 +362,11 @@ class OfdmReceiver:
                 "measure it with this radio",
             )
         self._balance = SampleBalance() if balance_iq else None
-        # Half of the prefix early or late the window is still inside it; a few samples stay for late paths.
-        self._margin = min(sensor.gate_samples - self._layout.reference - self._layout.prefix - self._layout.fft_size,
-                           self._layout.prefix // 2 - 4)  # fmt: skip
-        self._threshold = preamble_threshold(sensor.n_rx, 2 * self._margin + 1)
+        # Half of the prefix early or late the windows are still inside it; a few samples stay for late paths.
+        end = self._layout.reference + self._layout.prefix + self._layout.fft_size
+        room = sensor.gate_samples - end + int(_EARLY * self._layout.prefix)
+        self._margin = min(room, self._layout.prefix // 2 - 4)
+        self._threshold = preamble_threshold(2 * self._margin + 1)
         self.reset()
 
     def reset(self) -> None:

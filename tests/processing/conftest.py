@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from isactrack import FmcwSensor
+from isactrack import FmcwSensor, OfdmSensor
 
+C = 299792458.0
 Cube = NDArray[np.complex64]
 Echo = Callable[..., Cube]
 
@@ -66,3 +67,75 @@ def noise() -> Callable[[FmcwSensor, np.random.Generator], Cube]:
         return np.asarray(pairs.view(np.complex64)[..., 0])
 
     return make
+
+
+class RadioRoom:
+    """A bistatic radio in a room: paths, clocks that drift and jitter, gain, noise. Eq. 1 of indoor-multi-person-isac.
+
+    Parameters
+    ----------
+    sensor
+        The radio.
+    seed
+        Draws the room and everything else.
+    snr_db
+        Mean power of the still channel over the noise of a tone.
+    echoes
+        Paths besides the direct one, of 0 dB.
+    near_echo
+        Whether one of -6 dB comes 1.3 ns after it.
+    """
+
+    def __init__(
+        self, sensor: OfdmSensor, seed: int, snr_db: float = 20.0, echoes: int = 12, near_echo: bool = True
+    ) -> None:
+        self.sensor = sensor
+        self.rng = rng = np.random.default_rng(seed)
+        length, azimuth = sensor.direct_path_m, sensor.direct_azimuth_rad
+        self.direct = self.path(length, azimuth, 1.0)
+        self.rest = np.zeros_like(self.direct)
+        if near_echo:
+            self.rest = self.rest + self.path(
+                length + 1.3e-9 * C, azimuth + 0.05, 0.5 * np.exp(2j * np.pi * rng.random())
+            )
+        for _ in range(echoes):
+            gain = 10 ** (-rng.uniform(8, 25) / 20) * np.exp(2j * np.pi * rng.random())
+            self.rest = self.rest + self.path(length + rng.uniform(1, 20), rng.uniform(-1.1, 1.1), gain)
+        self.still = self.direct + self.rest
+        self.noise_power = float(np.mean(np.abs(self.still) ** 2)) * 10 ** (-snr_db / 10)
+
+    def path(self, length_m: float, azimuth_rad: float, gain: complex) -> NDArray[np.complex128]:
+        """Return the channel (rows, n_tones) of one path."""
+        sensor = self.sensor
+        rows = np.exp(2j * np.pi * np.asarray(sensor.rx_positions) * np.sin(azimuth_rad))
+        frequencies = sensor.carrier_frequency_hz + sensor.tone_frequencies_hz
+        return np.asarray(gain * rows[:, None] * np.exp(-2j * np.pi * frequencies * length_m / C))
+
+    def receive(
+        self,
+        channel: NDArray[np.complex128],
+        delay_s: float = 0.0,
+        phase_rad: float | None = None,
+        gain_db: float = 0.0,
+    ) -> NDArray[np.complex128]:
+        """Return a channel as it arrives: late, turned (at random if no phase is given), with another gain, noisy."""
+        rng = self.rng
+        phase = rng.uniform(0, 2 * np.pi) if phase_rad is None else phase_rad
+        ramp = np.exp(1j * phase - 2j * np.pi * self.sensor.tone_frequencies_hz * delay_s)
+        pairs = rng.standard_normal((*channel.shape, 2)) * np.sqrt(self.noise_power / 2)
+        return np.asarray(10 ** (gain_db / 20) * channel * ramp + pairs.view(np.complex128)[..., 0])
+
+
+@pytest.fixture(scope="session")
+def radio_room() -> type[RadioRoom]:
+    """Return the model of a bistatic radio in a room."""
+    return RadioRoom
+
+
+@pytest.fixture(scope="session")
+def radio() -> OfdmSensor:
+    """Return the radio of indoor-multi-person-isac, with eight rows."""
+    return OfdmSensor(
+        model="radio", carrier_frequency_hz=26e9, subcarrier_spacing_hz=270e3, tones=tuple(range(-900, 901, 24)),
+        frame_period_s=4e-3, rx_positions=tuple(0.5 * k for k in range(8)), tx_position_m=(-1.5, 4.0),
+    )  # fmt: skip
