@@ -46,12 +46,13 @@ class TargetFinder:
     """
 
     def __init__(self, sensor: OfdmSensor, config: OfdmChainConfig) -> None:
+        if sensor.tx_position_m is None:
+            raise ConfigError(
+                "a path says nothing of a place as long as it is not known where the transmitter stands",
+                "give its x_m and y_m in the profile of the radio",
+            )
         self.config = config
         self._dbscan = _load_dbscan(config.cluster_distance_m, config.cluster_points)
-        self._min_excess_m = config.min_excess_m
-        self._direct_m = sensor.direct_path_m
-        if sensor.tx_position_m is None:
-            raise AssertionError("direct_path_m has checked it")
         self._tx_m = np.asarray(sensor.tx_position_m, dtype=np.float64)
         estimate_s = config.hop_blocks * sensor.frame_period_s
         # Half an estimate more or less than a whole number of them: times are staggered and rounded.
@@ -186,12 +187,14 @@ def _load_dbscan(distance_m: float, points: int) -> "Callable[[FloatArray], NDAr
             "targets of the bistatic radio are found with scikit-learn, which is not installed",
             'pip install "isactrack[bistatic]"',
         ) from error
-    # For some tens of points all distances are quicker than a tree, and checking the settings takes longer than both.
-    dbscan: Any = DBSCAN(eps=distance_m, min_samples=points, algorithm="brute")
+    # It is given the distances: to compute them itself it starts threads, which take 50 ms where the cores are busy.
+    dbscan: Any = DBSCAN(eps=distance_m, min_samples=points, metric="precomputed")
 
     def dense(position_m: FloatArray) -> NDArray[np.bool_]:
+        offset = position_m[:, None] - position_m
+        apart = np.hypot(offset[..., 0], offset[..., 1])
         with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            core = dbscan.fit(position_m).core_sample_indices_
+            core = dbscan.fit(apart).core_sample_indices_
         mask = np.zeros(len(position_m), dtype=np.bool_)
         mask[core] = True
         return mask
