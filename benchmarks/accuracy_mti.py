@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from walkers import SENSOR, WINDOW, Points, body, channel, gradient, noise, path_length, place, point
 
-from isactrack.processing.mti import band_gain, make_clutter_filter, quadratic_stagger
+from isactrack.drivers.bistatic.profile import stagger_pattern
+from isactrack.processing.mti import band_gain, make_clutter_filter
 from isactrack.processing.music import Music2d
 from isactrack.units import power_to_db
 
@@ -25,7 +26,7 @@ Complex = NDArray[np.complex128]
 Float = NDArray[np.float64]
 
 LONGEST = 250
-STAGGER = quadratic_stagger(SENSOR.symbol_s, 840)
+STAGGER = tuple(late * SENSOR.symbol_s for late in stagger_pattern(864))
 FILTERS = {
     "difference": ("difference", 1, ()),
     "mean 50": ("mean", 50, ()),
@@ -33,7 +34,6 @@ FILTERS = {
     "mean 150": ("mean", 150, ()),
     "mean 250": ("mean", 250, ()),
     "mean 50 staggered": ("mean", 50, STAGGER),
-    "mean 100 staggered": ("mean", 100, STAGGER),
 }
 BLIND = SENSOR.blind_path_rate_mps / 2.0
 SPEEDS = np.sort(

@@ -7,9 +7,9 @@ Blind speeds. A path whose length changes by a whole number of wavelengths from 
 of 4 ms at 26 GHz that is a path rate of 2.88 m/s, which is 1.44 m/s towards transmitter and receiver at once: a person
 who walks. `mean_gain` and `difference_gain` are the gains in closed form, and they show two remedies:
 
-- Any symbol of a block may carry the reference, and nothing behind the filter asks for even spacing. Staggered by
-  `quadratic_stagger` the gain of the running mean stays within 0.6 dB of 0 dB for all Doppler shifts above 11 Hz,
-  first and second blind speed included.
+- Any symbol of a block may carry the reference, and nothing behind the filter asks for even spacing. With the stagger
+  pattern of the driver (`isactrack.OfdmSensor.stagger_s`) the gain of the running mean stays within 0.6 dB of 0 dB for
+  all Doppler shifts from 11 Hz to 1 kHz, first and second blind speed included.
 - A radio that cannot stagger still has its bandwidth: the same path rate is another Doppler shift at every tone, 250 Hz
   plus or minus 2.3 Hz over 486 MHz. A mean over K blocks is a notch of about 1 / (K T) to both sides. At K = 50 that
   covers the whole band; at K = 150 it covers a third of it, and the other tones see who moves.
@@ -232,29 +232,3 @@ def band_gain(
     """
     doppler = -np.asarray(path_rate_mps, dtype=np.float64)[..., None] * np.asarray(frequencies_hz) / SPEED_OF_LIGHT_MPS
     return np.asarray(np.mean(mean_gain(doppler, period_s, blocks, stagger_s), axis=-1))
-
-
-def quadratic_stagger(step_s: float, steps: int, count: int = 23) -> tuple[float, ...]:
-    """Return a stagger pattern (count,) (s) without blind speeds: block i comes ``(i^2 mod count) / count`` late.
-
-    Of all Doppler shifts at which evenly spaced blocks are blind, a sum over the pattern is a Gauss sum, whose
-    magnitude is ``sqrt(count)`` for every one of them and for those in between: there are no bad ones.
-
-    Parameters
-    ----------
-    step_s
-        Duration of a symbol: the reference can be moved by whole ones.
-    steps
-        Symbols of a block that may carry the reference.
-    count
-        Blocks of the pattern, an odd prime.
-
-    Raises
-    ------
-    ConfigError
-        If `count` is no odd prime or more than there are steps.
-    """
-    if count < 3 or any(count % factor == 0 for factor in range(2, int(count**0.5) + 1)) or count > steps:
-        raise ConfigError(f"a quadratic stagger of {count} blocks and {steps} symbols has no flat sums",
-                          "use an odd prime of blocks, at most as many as there are symbols")  # fmt: skip
-    return tuple(step_s * (i * i % count * steps // count) for i in range(count))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from isactrack.drivers.bistatic.profile import stagger_pattern
 from isactrack.errors import ConfigError
 from isactrack.processing.mti import (
     WARM_UP_BLOCKS,
@@ -16,7 +17,6 @@ from isactrack.processing.mti import (
     difference_gain,
     make_clutter_filter,
     mean_gain,
-    quadratic_stagger,
 )
 
 PERIOD_S = 4e-3
@@ -132,7 +132,7 @@ def test_even_blocks_are_blind_and_staggered_ones_are_not() -> None:
     rate = np.arange(1, 5) * BLIND_MPS
     doppler = -rate / WAVELENGTH_M
     np.testing.assert_allclose(mean_gain(doppler, PERIOD_S, 50), 0.0, atol=1e-20)
-    stagger = quadratic_stagger(4.63e-6, 840)
+    stagger = tuple(late * PERIOD_S / 864 for late in stagger_pattern(864))
     every = np.arange(11.0, 1000.0, 0.2)
     assert 10.0 * np.log10(mean_gain(every, PERIOD_S, 50, stagger).min()) > -0.6
 
@@ -145,16 +145,8 @@ def test_band_fills_the_notch_of_a_longer_mean() -> None:
     assert gain[2] > -0.5
 
 
-def test_stagger_uses_whole_symbols_of_the_block_and_stays_in_it() -> None:
-    step = 4.63e-6
-    stagger = np.array(quadratic_stagger(step, 840, 23))
-    assert stagger.size == 23 and stagger.min() == 0.0 and stagger.max() < 840 * step
-    np.testing.assert_allclose(stagger / step, np.round(stagger / step), atol=1e-9)
-
-
 @pytest.mark.parametrize("call", [
-    lambda: MeanFilter(0), lambda: make_clutter_filter("median"), lambda: quadratic_stagger(1e-6, 800, 15),
-    lambda: quadratic_stagger(1e-6, 800, 2), lambda: quadratic_stagger(1e-6, 10, 23),
+    lambda: MeanFilter(0), lambda: make_clutter_filter("median")
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_with_a_hint(call) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError) as refused:
