@@ -11,7 +11,6 @@ the first term, and what does not turn is the image. If the phase does not chang
 to tell the two apart by; that is noticed, and nothing is done.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -29,6 +28,8 @@ MEMORY_BLOCKS: Final = 1000
 """Blocks over which an estimate forgets: the branches drift with temperature, over minutes."""
 _LEAST_SPREAD: Final = 0.3
 """Variance of exp(2j phi), 1 for phases all around, below which phases are too much alike."""
+_SOLVE_EVERY: Final = 8
+"""Blocks from one solution to the next once the image is known; it changes slowly."""
 _TINY: Final = 1e-300
 
 
@@ -53,7 +54,6 @@ class IqBalance:
 
     def reset(self) -> None:
         """Forget the estimate."""
-        self._blocks = 0
         self._moments: _Moments | None = None
 
     @property
@@ -64,9 +64,9 @@ class IqBalance:
     @property
     def coefficients(self) -> ComplexArray | None:
         """Image coefficients b (rows,); None while they are not known, or cannot be."""
-        if self._moments is None or self._blocks < MIN_BLOCKS or not self.identifiable:
+        if self._moments is None or self._moments.blocks < MIN_BLOCKS or not self.identifiable:
             return None
-        return self._moments.image()
+        return self._moments.image
 
     def __call__(self, csi: NDArray[np.complexfloating]) -> ComplexArray:
         """Learn from a block (rows, n_tones), unless a part of it was lost (0), and return it without its image.
@@ -76,65 +76,81 @@ class IqBalance:
         block = csi.astype(np.complex128)
         if not self._possible:
             return block
-        if csi.all():
+        whole = bool(csi.all())
+        if whole:
             self._learn(block)
         b = self.coefficients
         if b is None or b.size != block.shape[0]:
             return block
         mirrored = block[:, ::-1].conj()
-        image = np.where((block != 0.0) & (mirrored != 0.0), b[:, None] * self._scramble * mirrored, 0.0)
-        return np.asarray((block - image) / (1.0 - b.real**2 - b.imag**2)[:, None])
+        image = b[:, None] * (self._scramble * mirrored)
+        if not whole:
+            image[(block == 0.0) | (mirrored == 0.0)] = 0.0
+        return np.asarray((block - image) * (1.0 / (1.0 - b.real**2 - b.imag**2))[:, None])
 
     def _learn(self, block: ComplexArray) -> None:
         upper, lower = block[:, self._half], block[:, ::-1][:, self._half]
         power = upper.real**2 + upper.imag**2 + lower.real**2 + lower.imag**2
         level = max(float(power.mean()), _TINY)
         product = upper * lower * (self._unscramble / level)
-        if self._moments is None or self._moments.product.shape != product.shape:
-            self._moments = _Moments(np.zeros_like(product), np.zeros_like(product), np.zeros(product.shape), 0.0j)
-            self._blocks = 0
-        self._blocks += 1
-        self._moments.add(product, power / level, self._blocks)
+        if self._moments is None or self._moments.shape != product.shape:
+            self._moments = _Moments(product.shape)
+        self._moments.add(product, power / level)
 
 
-@dataclass(slots=True, eq=False)
 class _Moments:
-    """Running means for the regression ``product = channel * turn + image``, turn being exp(2j phi) of each block."""
+    """Running means for the regression ``product = channel * turn + image``, turn being exp(2j phi) of each block.
 
-    product: ComplexArray
-    turned: ComplexArray
-    """Of the product times the conjugate of the turn."""
-    power: FloatArray
-    turn: complex
+    Parameters
+    ----------
+    shape
+        Rows, and pairs of tones.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.blocks = 0
+        self._product = np.zeros(shape, dtype=np.complex128)
+        self._turned = np.zeros(shape, dtype=np.complex128)  # of the product times the conjugate of the turn
+        self._power = np.zeros(shape)
+        self._turn = 0.0j
+        self._channel = self._turned
+        self._beside = 0.0j  # product of channel and image
+        self.image = np.zeros(shape[0], dtype=np.complex128)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, and pairs of tones."""
+        return self._power.shape
 
     @property
     def spread(self) -> float:
         """Variance of the turn, 1 for phases all around."""
-        return 1.0 - abs(self.turn) ** 2
+        return 1.0 - abs(self._turn) ** 2
 
-    def channel(self) -> ComplexArray:
-        """Return what turns (rows, pairs)."""
-        if self.spread <= _LEAST_SPREAD:
-            return self.turned
-        return np.asarray((self.turned - self.turn.conjugate() * self.product) / self.spread)
-
-    def image(self) -> ComplexArray:
-        """Return what does not turn, as one coefficient (rows,) of the power."""
-        still = self.product - self.turn * self.channel()
-        return np.asarray((still * self.power).sum(axis=1) / np.maximum((self.power**2).sum(axis=1), _TINY))
-
-    def add(self, product: ComplexArray, power: FloatArray, blocks: int) -> None:
-        """Take a block in, the `blocks`-th."""
+    def add(self, product: ComplexArray, power: FloatArray) -> None:
+        """Take products and powers (rows, pairs) of a block in."""
+        self.blocks += 1
         turn = 1.0 + 0.0j
-        if blocks > 1:
-            image = self.image()[:, None] * self.power if self.spread > _LEAST_SPREAD else 0.0
-            overlap = complex(np.vdot(self.channel(), product - image))
+        if self.blocks > 1:
+            overlap = complex(np.vdot(self._channel, product)) - self._beside
             turn = overlap / max(abs(overlap), _TINY)
-        share = 1.0 / min(blocks, MEMORY_BLOCKS)
-        self.product += share * (product - self.product)
-        self.turned += share * (product * turn.conjugate() - self.turned)
-        self.power += share * (power - self.power)
-        self.turn += share * (turn - self.turn)
+        share = 1.0 / min(self.blocks, MEMORY_BLOCKS)
+        self._product += share * (product - self._product)
+        self._turned += share * (product * turn.conjugate() - self._turned)
+        self._power += share * (power - self._power)
+        self._turn += share * (turn - self._turn)
+        if self.blocks <= MIN_BLOCKS or self.blocks % _SOLVE_EVERY == 0:
+            self._solve()
+
+    def _solve(self) -> None:
+        """Solve for what turns, and for what does not as one coefficient a row of the power."""
+        if self.spread <= _LEAST_SPREAD:
+            self._channel, self._beside = self._turned.copy(), 0.0j
+            return
+        self._channel = (self._turned - self._turn.conjugate() * self._product) / self.spread
+        still = self._product - self._turn * self._channel
+        self.image = (still * self._power).sum(axis=1) / np.maximum((self._power**2).sum(axis=1), _TINY)
+        self._beside = complex(np.vdot(self._channel, self.image[:, None] * self._power))
 
 
 class SampleBalance:
