@@ -65,6 +65,10 @@ CATALOGUE: dict[str, Entry] = {
         "isactrack.experiments.mnomp_spa_kf.field_experiments",
         "EXPERIMENT_3",
     ),
+    "indoor-isac/fig3": Entry(
+        "Two paths cross while a false target appears: association with and without the penalty",
+        "isactrack.experiments.indoor_isac.association_figure",
+    ),
 }
 """Experiments by name, ``paper/figure``, in the order of the paper."""
 

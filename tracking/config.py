@@ -65,8 +65,9 @@ class TrackerConfig:
         d_th and d_p of ``"penalty"`` (indoor-multi-person-isac-26ghz, eq. 10): the largest distance of a pair, and what
         a pair beyond it costs before it is parted.
     distance_shared_m
-        Of ``"penalty"``: a track without a detection shares the nearest one that another track took, up to this
-        distance, so that both follow one detection through a crossing; 0, as in the paper, shares none.
+        Of methods that compare distances: a track that was seen in `confirm_hits` of the last `confirm_window` steps
+        and has no detection shares the nearest one that another track took, up to this distance: two people who cross
+        are one detection for a moment. 0, as in the paper, shares none.
     spa_rounds
         Rounds of messages of ``"spa"``, None for as many as it takes to converge.
     confirmed_first
@@ -157,11 +158,6 @@ class TrackerConfig:
             raise ConfigError(
                 f"distance_threshold_m is {self.distance_threshold_m} and distance_penalty_m {self.distance_penalty_m}",
                 "give a positive threshold, and a penalty that is not below it",
-            )
-        if self.distance_shared_m > self.distance_threshold_m:
-            raise ConfigError(
-                f"distance_shared_m is {self.distance_shared_m}",
-                f"give 0 to {self.distance_threshold_m}, the threshold",
             )
         self._check_probabilities()
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from isactrack.detections import Detections
 from isactrack.errors import IsacError
 from isactrack.tracking import kalman, step_numpy
-from isactrack.tracking.association import Associator, Engine, takes_distances, takes_numba
+from isactrack.tracking.association import Association, Associator, Engine, takes_distances, takes_numba
 from isactrack.tracking.associators import make_associator
 from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config, paper_config
+from isactrack.tracking.penalty import with_shared
 from isactrack.tracks import Track, TrackStatus
 
 __all__ = ["Tracker", "TrackerConfig", "birth", "bistatic_tracker_config", "paper_config"]
@@ -194,7 +195,7 @@ class Tracker:
                 if distance is None:
                     association = self._associator(part)
                 else:
-                    association = self._associator(np.where(free > _HALF, distance[rows], np.inf))
+                    association = self._by_distances(rows, np.where(free > _HALF, distance[rows], np.inf))
                 tracks.mean[rows], tracks.covariance[rows] = self._kernels.update(
                     tracks.mean[rows],
                     tracks.covariance[rows],
@@ -209,6 +210,14 @@ class Tracker:
         prior = tracks.existence * self.config.survival_probability
         tracks.existence[:] = step_numpy.existence(prior, alone, self.config.seen_if_there)
         return missed <= _HALF, free
+
+    def _by_distances(self, rows: slice | NDArray[np.intp], distance: FloatArray) -> Association:
+        """Associate by distance, and let tracks that were seen lately share what is left of people who cross."""
+        association = self._associator(distance)
+        if self.config.distance_shared_m == 0.0:
+            return association
+        lately = self._tracks.hits[rows].sum(axis=1) >= self.config.confirm_hits
+        return with_shared(association, distance, lately, self.config.distance_shared_m)
 
     def _groups(self) -> list[slice | NDArray[np.intp]]:
         """Return the rows of the tracks that choose together: confirmed ones first, if the config says so."""
@@ -306,7 +315,6 @@ def _associator(config: TrackerConfig) -> Associator:
             "penalty",
             threshold_m=config.distance_threshold_m,
             penalty_m=config.distance_penalty_m,
-            shared_m=config.distance_shared_m,
         )
     if config.association != "spa":
         return make_associator(config.association)

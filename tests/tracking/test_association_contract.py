@@ -41,7 +41,6 @@ needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
         pytest.param(partial(Spa, engine="numba"), id="spa-numba", marks=needs_numba),
         pytest.param(partial(Spa, rounds=1, engine="numpy"), id="spa-one-round"),
         pytest.param(Penalty, id="penalty"),
-        pytest.param(partial(Penalty, shared_m=0.5), id="penalty-shared"),
         pytest.param(Hungarian, id="hungarian"),
     ],
 )

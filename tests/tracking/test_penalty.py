@@ -14,7 +14,7 @@ from isactrack.errors import ConfigError
 from isactrack.geometry import xy_to_polar
 from isactrack.tracking import Tracker, TrackerConfig
 from isactrack.tracking.association import FloatArray
-from isactrack.tracking.penalty import Hungarian, Penalty
+from isactrack.tracking.penalty import Hungarian, Penalty, with_shared
 
 INF = float("inf")
 
@@ -92,20 +92,23 @@ def test_a_penalty_below_the_threshold_is_refused(values: tuple[float, float]) -
 
 def test_who_crosses_shares_the_one_detection_that_is_seen() -> None:
     distance = np.array([[0.2, 3.0, INF], [0.4, 3.0, INF], [0.9, 3.0, 0.3], [0.6, 0.7, INF]])
-    shared = Penalty(shared_m=0.5)(distance)
+    found = Penalty()(distance)
+    every = np.ones(4, dtype=np.bool_)
+    shared = with_shared(found, distance, every, 0.5)
     assert shared.probability.tolist() == [[0.5, 0, 0], [0.5, 0, 0], [0, 0, 1], [0, 1, 0]]
     assert shared.missed.tolist() == [0.5, 0.5, 0, 0]
     assert shared.free.tolist() == [0, 0, 0]
-    alone = Penalty(shared_m=0.3)(distance)
-    assert alone.probability.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]]
-    three = Penalty(shared_m=0.5)(np.array([[0.2], [0.3], [0.4], [0.6]]))
-    assert three.probability.ravel().tolist() == [0.5, 0.5, 0.5, 0]
+    for may, limit_m in ((every, 0.3), (np.array([True, False, True, True]), 0.5)):
+        assert with_shared(found, distance, may, limit_m) is found
+    column = np.array([[0.2], [0.3], [0.4], [0.6]])
+    assert with_shared(Penalty()(column), column, every, 0.5).probability.ravel().tolist() == [0.5, 0.5, 0.5, 0]
+    assert found.probability.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]], "the input is left alone"
 
 
-@pytest.mark.parametrize("shared_m", [-0.1, 1.1, float("nan")])
-def test_nothing_is_shared_beyond_the_threshold(shared_m: float) -> None:
-    with pytest.raises(ConfigError, match="are shared up to"):
-        Penalty(shared_m=shared_m)
+def test_what_is_free_is_not_shared() -> None:
+    distance = np.array([[2.0, 0.1]])
+    found = Penalty(threshold_m=0.05)(distance)
+    assert with_shared(found, distance, np.array([True]), 0.5) is found
 
 
 # --- in a tracker ----------------------------------------------------------------------------------------------------
@@ -194,3 +197,16 @@ def test_two_who_are_one_detection_for_long_both_stay() -> None:
         assert len([t for t in tracks if t.is_confirmed and t.track_id <= 2]) == left
         if left == 2:
             assert [t.position_m[0] > 0 for t in tracks[:2]] == [True, False], "they have passed each other"
+
+
+def test_who_was_not_seen_lately_shares_nothing() -> None:
+    """A track of something that is gone must not latch on to a person who comes by."""
+    config = TrackerConfig(
+        association="penalty", use_radial_velocity=False, merge_distance_m=0.0, distance_shared_m=0.5
+    )
+    tracker = Tracker(config)
+    for step in range(40):
+        x = 0.06 * (step - 23)
+        gone = [] if step > 8 else [(0.0, 4.0)]
+        tracks = tracker.step(_detections(0.05 * step, [(x, 4.1), *gone]))
+    assert [t.position_m[0] for t in tracks] == [pytest.approx(x, abs=0.05)]

@@ -416,7 +416,7 @@ def test_existence_can_confirm_and_drop() -> None:
         ("distance_threshold_m", 0.0),
         ("distance_threshold_m", 1001.0),
         ("distance_penalty_m", float("inf")),
-        ("distance_shared_m", 1.1),
+        ("distance_shared_m", -0.1),
         ("filter", "ukf"),
         ("engine", "cuda"),
         ("spa_rounds", 0),
