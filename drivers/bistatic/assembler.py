@@ -31,6 +31,8 @@ GROUP_SAMPLES: Final = GROUP_WORDS // 2
 NO_TEMPERATURE_CC: Final = -32768
 RESTART_BLOCKS: Final = 8
 """If packets of the past carry each other on over so many blocks, the radio has begun anew."""
+MOST_COUNT: Final = 2**63 - 1
+"""Largest tick and counter of blocks: what fits a signed word, as frames and recordings have it."""
 
 Note = Callable[[EventKind, str], None]
 
@@ -149,7 +151,7 @@ class BlockAssembler:
     # --- one packet --------------------------------------------------------------------------------------------------
 
     def _fits(self, packet: Packet) -> bool:
-        """Whether a packet belongs to this stream: its kind, its clock, and a part that a block has."""
+        """Whether a packet belongs to this stream: its kind, its clock, a part that a block has, possible numbers."""
         return (
             packet.kind is self._kind
             and packet.stream == 0
@@ -160,6 +162,9 @@ class BlockAssembler:
             and packet.sample_first + packet.sample_count <= self._samples
             and packet.fragment < packet.fragments
             and len(packet.payload) == SAMPLE_BYTES * packet.row_count * packet.sample_count
+            and max(packet.block, packet.tick) <= MOST_COUNT
+            and math.isfinite(packet.timing_samples)
+            and math.isfinite(packet.cfo_hz)
         )
 
     def _follow(self, packet: Packet) -> bool:
@@ -302,8 +307,8 @@ class BlockAssembler:
 
 
 def _base(packet: Packet) -> int:
-    """Return the sequence of the first fragment of a packet's block."""
-    return packet.sequence - packet.fragment
+    """Return the sequence of the first fragment of a packet's block, modulo 2^32."""
+    return (packet.sequence - packet.fragment) & 0xFFFFFFFF
 
 
 def _signed(difference: int) -> int:

@@ -232,6 +232,8 @@ def test_an_event_of_the_radio_is_one_line_and_breaks_no_sequence() -> None:
     [
         {"kind": PacketKind.IQ}, {"stream": 1}, {"rate_num": RATE + 1}, {"row_first": 4}, {"sample_first": 76},
         {"row_count": 0}, {"sample_count": 74}, {"fragment": 9, "fragments": 9}, {"kind": PacketKind.COMMAND},
+        {"timing_samples": math.nan}, {"timing_samples": math.inf}, {"cfo_hz": math.nan}, {"tick": 2**63},
+        {"block": 2**63},
     ],
 )  # fmt: skip
 def test_foreign_packets_are_counted_and_change_nothing(wrong: dict[str, object]) -> None:
@@ -273,11 +275,12 @@ def test_samples_of_a_gate_are_assembled_like_estimates() -> None:
     assert [frame.samples.tobytes() for frame in frames] == [words_of(block, iq).tobytes() for block in range(4)]
 
 
-def test_sequences_may_wrap() -> None:
+@pytest.mark.parametrize("into_block", [0, 1, 3])
+def test_sequences_may_wrap_between_blocks_and_within_one(into_block: int) -> None:
     sent = stream_of(8)
-    first = 2**32 - 2 * sent[0].fragments
+    first = 2**32 - 2 * sent[0].fragments - into_block
     wrapped = [replace(packet, sequence=(packet.sequence + first) % 2**32) for packet in sent]
     assembler = BlockAssembler(SETTINGS)
     assembler._sequence = first
-    assert len(feed(assembler, wrapped)) == 8
-    assert assembler.stats.reordered_packets == 0
+    assert [frame.complete for frame in feed(assembler, wrapped)] == [True] * 8
+    assert (assembler.stats.reordered_packets, assembler.stats.rejected_packets) == (0, 0)
