@@ -26,6 +26,10 @@ class Counters:
     ----------
     frames, incomplete, missing
         Frames taken, those of them with lost bytes, and those that the device's counter jumped over.
+    unusable
+        Frames taken that the device says must not be believed.
+    flags
+        How many frames have each flag, by its name in small letters; only flags that there were.
     lost_bytes
         Bytes that did not arrive, missing frames included.
     frame_bytes, nominal_rate_hz
@@ -41,6 +45,8 @@ class Counters:
         self.incomplete = 0
         self.missing = 0
         self.missing_at_end = 0
+        self.unusable = 0
+        self.flags: dict[str, int] = {}
         self.lost_bytes = 0
         self.frame_bytes = sensor.frame_bytes
         self.nominal_rate_hz = 1.0 / sensor.frame_period_s
@@ -68,6 +74,11 @@ class Counters:
         self._last_counter = frame.counter
         self.missing += missing
         self.incomplete += not frame.complete
+        if frame.block is not None and frame.block.flags:
+            self.unusable += not frame.usable
+            names = [flag.name.lower() for flag in frame.block.flags if flag.name]
+            # A new dictionary each time: another thread may be reading the old one.
+            self.flags = {**self.flags, **{name: self.flags.get(name, 0) + 1 for name in names}}
         self.lost_bytes += frame.lost_bytes + missing * self.frame_bytes
         with self._lock:
             self._arrivals_s.append(time.monotonic())

@@ -320,6 +320,8 @@ class Session:
             frame_rate_hz=counters.rate_hz(),
             nominal_rate_hz=counters.nominal_rate_hz,
             incomplete_frames=counters.incomplete,
+            unusable_frames=counters.unusable,
+            flags=counters.flags,
             missing_frames=counters.missing,
             lost_bytes=counters.lost_bytes,
             lost_share=counters.lost_share,

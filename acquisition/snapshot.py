@@ -1,6 +1,7 @@
 """What a session shows of itself: results frame by frame, and its health."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from isactrack.detections import Detections
@@ -64,6 +65,8 @@ class Health:
         Frames taken, their rate over the last seconds and the rate that the profile asks for.
     incomplete_frames, missing_frames, lost_bytes, lost_share
         Loss, and lost bytes over all bytes that should have come (0 to 1).
+    unusable_frames, flags
+        Frames that the device says must not be believed, and how many have each flag of `BlockFlag`, by name.
     packets, late_packets, rejected_packets, overruns, card_overflows
         What the device counts on the way to its frames, see `DeviceStats`; zeros for one that knows no packets.
     recorded_frames, recorded_bytes, recorder_queue, recording_path, disk_free_bytes
@@ -92,6 +95,8 @@ class Health:
     nominal_rate_hz: float = 0.0
     incomplete_frames: int = 0
     missing_frames: int = 0
+    unusable_frames: int = 0
+    flags: Mapping[str, int] = field(default_factory=dict)
     lost_bytes: int = 0
     lost_share: float = 0.0
     packets: int = 0

@@ -366,6 +366,8 @@ def summary(health: Health) -> dict[str, object]:
         "mean_rate_hz": health.frames / health.elapsed_s if health.elapsed_s > 0.0 else 0.0,
         "incomplete_frames": health.incomplete_frames,
         "missing_frames": health.missing_frames,
+        "unusable_frames": health.unusable_frames,
+        "flags": dict(health.flags),
         "lost_bytes": health.lost_bytes,
         "lost_share": health.lost_share,
         **{name: getattr(health, name) for name in _PACKET_COUNTERS},
@@ -386,6 +388,9 @@ def print_summary(health: Health) -> None:
         f"{human_share(health.lost_share)}: {health.missing_frames} frames missing, "
         f"{health.incomplete_frames} incomplete, {bytes_text(health.lost_bytes)}"
     )
+    if health.flags:
+        flags = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in health.flags.items())
+        facts["flagged"] = f"{health.unusable_frames} frames must not be believed; flags: {flags}"
     if health.packets:
         facts["packets"] = f"{health.packets}, {health.late_packets} late, {health.rejected_packets} rejected"
     if health.overruns:
@@ -429,6 +434,8 @@ def health_line(health: Health) -> str:
         f"{health.frame_rate_hz:.1f} of {health.nominal_rate_hz:.1f} Hz",
         f"lost {human_share(health.lost_share)}",
     ]
+    if health.unusable_frames:
+        parts.append(f"{health.unusable_frames} unusable")
     if health.card_overflows:
         parts.append(f"{health.card_overflows} card overflows")
     if health.recording_path is not None:

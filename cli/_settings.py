@@ -35,14 +35,17 @@ class _Setting(click.Option):
         return None if record is None else (record[0], f"{record[1]}  [default: {self._shown_default()}]")
 
 
+def _value(of: object, path: tuple[str, ...]) -> object:
+    for name in path:
+        of = getattr(of, name)
+    return of
+
+
 def _of_chain(*path: str) -> Callable[[], object]:
     def default() -> object:
         from isactrack.processing.chain_config import ChainConfig
 
-        value: object = ChainConfig()
-        for name in path:
-            value = getattr(value, name)
-        return value
+        return _value(ChainConfig(), path)
 
     return default
 
@@ -51,19 +54,26 @@ def _of_radio(*path: str) -> Callable[[], object]:
     def default() -> object:
         from isactrack.processing.ofdm_config import OfdmChainConfig
 
-        value: object = OfdmChainConfig()
-        for name in path:
-            value = getattr(value, name)
-        return value
+        return _value(OfdmChainConfig(), path)
+
+    return default
+
+
+def _of_both(radar: Callable[[], object], radio: Callable[[], object]) -> Callable[[], object]:
+    def default() -> object:
+        first, second = radar(), radio()
+        return first if first == second else f"{first}, of radios {second}"
 
     return default
 
 
 def _of_tracker(*names: str) -> Callable[[], object]:
     def default() -> object:
-        from isactrack.tracking.tracker import TrackerConfig
+        from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config
 
-        return "/".join(str(getattr(TrackerConfig(), name)) for name in names)
+        kinds = (TrackerConfig(), bistatic_tracker_config())
+        first, second = ("/".join(str(getattr(kind, name)) for name in names) for kind in kinds)
+        return first if first == second else f"{first}, of radios {second}"
 
     return default
 
@@ -79,17 +89,19 @@ _CHAIN_OPTIONS = (
                  help="Take off what stands still.  [default: remove, but keep with --coherent-frames over 1]"),
     click.option("--p-fa", cls=_Setting, shown_default=_of_chain("p_fa"), type=float, metavar="P",
                  help="False-alarm probability of a cell, of the detector fft."),
-    click.option("--min-snr", "min_snr_db", cls=_Setting, shown_default=_of_chain("min_snr_db"), type=float,
+    click.option("--min-snr", "min_snr_db", cls=_Setting,
+                 shown_default=_of_both(_of_chain("min_snr_db"), _of_radio("music", "min_snr_db")), type=float,
                  metavar="DB", help="Least power over noise of a detection."),
     click.option("--min-range", "min_range_m", cls=_Setting, shown_default=_of_chain("min_range_m"), type=float,
                  metavar="M", help="Nearest range."),
     click.option("--max-range", "max_range_m", type=float, metavar="M",
                  help="Farthest range.  [default: the sensor's]"),
     click.option("--max-azimuth", type=click.FloatRange(min=0.0, max=90.0, min_open=True), metavar="DEG",
-                 help="Edge of the field of view to both sides.  [default: the array's]"),
-    click.option("--cluster-distance", cls=_Setting, shown_default=_of_chain("cluster_distance_m"),
+                 help="Edge of the field of view to both sides.  [default: the array's, of radios 70]"),
+    click.option("--cluster-distance", cls=_Setting,
+                 shown_default=_of_both(_of_chain("cluster_distance_m"), _of_radio("cluster_distance_m")),
                  type=click.FloatRange(min=0.0), metavar="M",
-                 help="Join detections closer than this, 0 joins none."),
+                 help="Join detections closer than this; 0 joins none, of radars only."),
 )  # fmt: skip
 
 _RADIO_OPTIONS = (
@@ -113,7 +125,7 @@ _TRACKER_OPTIONS = (
                  type=click.Choice(["kf", "subkf", "ekf"]),
                  help="Kalman filter: of positions, with round covariances, or of radial velocities too."),
     click.option("--gate", type=click.Choice(["2d", "3d"]),
-                 help="Gate of positions, or of radial velocities too.  [default: 3d]"),
+                 help="Gate of positions, or of radial velocities too.  [default: 3d, of radios 2d]"),
     click.option("--acceleration-std", "acceleration_std_mps2", cls=_Setting,
                  shown_default=_of_tracker("acceleration_std_mps2"), type=float, metavar="MPS2",
                  help="Standard deviation of a target's acceleration."),

@@ -120,8 +120,20 @@ def _capture_rows(health: Health) -> list[Row]:
             f"Lost bytes over all that should have come; red above {100 * LOST_BAD:g} %."),
         _count_row("Incomplete", health.incomplete_frames, health.frames, "Frames with holes; marked, never made up."),
         _count_row("Missing", health.missing_frames, health.frames, "Frames of which nothing came."),
+        _flag_row(health),
         *_packet_rows(health),
     ]  # fmt: skip
+
+
+def _flag_row(health: Health) -> Row:
+    names = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in health.flags.items())
+    return Row(
+        "Capture",
+        "Unusable",
+        f"{health.unusable_frames}",
+        _loss_status(health.unusable_frames / max(health.frames, 1)),
+        f"Frames that the device says must not be believed. Flags: {names or 'none'}.",
+    )
 
 
 def _packet_rows(health: Health) -> list[Row]:

@@ -207,7 +207,7 @@ class PlanView(Card):
             self.frame()
 
     def _make_antenna_label(self, name: str) -> Any:
-        label = self._make_label(anchor=(0.5, -0.3))
+        label = self._make_label(anchor={"Rx": (-0.5, 0.55), "Tx": (0.5, -0.25)}[name])
         label.setText(name, color=self._theme.text)
         label.setZValue(40)
         label.setVisible(False)

@@ -25,7 +25,7 @@ from isactrack.drivers.device import Device, DeviceInfo, DeviceState, DeviceStat
 from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, ProtocolError, RecordingError
 from isactrack.events import Event, SidePacket
 from isactrack.fmcw import FmcwSensor
-from isactrack.frame import Frame
+from isactrack.frame import NO_FLAGS, BlockFlag, BlockInfo, Frame
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.truth import Truth
@@ -474,6 +474,24 @@ class Buffered(FakeDevice):
             frames=self.received - dropped, missing_frames=dropped, packets=700, late_packets=1, rejected_packets=2,
             overruns=dropped, card_overflows=4,
         )  # fmt: skip
+
+
+def test_flags_of_blocks_are_counted_and_told() -> None:
+    flagged = {3: BlockFlag.OVERFLOW, 5: BlockFlag.OVERFLOW | BlockFlag.GAIN_CHANGED, 6: BlockFlag.GAIN_CHANGED}
+
+    class Radio(FakeDevice):
+        def _read(self, timeout_s: float | None) -> Frame | None:
+            frame = super()._read(timeout_s)
+            if frame is None:
+                return None
+            return replace(frame, block=BlockInfo(flags=flagged.get(frame.counter, NO_FLAGS)))
+
+    with session_of(Radio(10), FakeRecorder()) as session:
+        session.start()
+        session.wait()
+        health = session.health()
+    assert (health.frames, health.unusable_frames) == (10, 2)
+    assert health.flags == {"overflow": 2, "gain_changed": 2}
 
 
 def test_what_the_device_had_received_before_the_stop_is_recorded() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import re
 import signal
@@ -21,6 +22,8 @@ from isactrack.cli._options import parse_duration, parse_share, parse_speed
 from isactrack.cli._signals import held_interrupts
 from isactrack.cli.main import COMMANDS, root, run
 from isactrack.processing.chain import ChainConfig
+from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.tracking.config import bistatic_tracker_config
 from isactrack.tracking.tracker import TrackerConfig
 
 ISACTRACK = [sys.executable, "-m", "isactrack.cli.entry"]
@@ -67,19 +70,25 @@ def test_a_flag_means_the_same_in_every_command() -> None:
 @pytest.mark.parametrize("name", ["process", "track", "evaluate", "view"])
 def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     chain, tracker = ChainConfig(), TrackerConfig()
+    ofdm, of_radios = OfdmChainConfig(), bistatic_tracker_config()
     expected: dict[str, object] = {
-        "--coherent-frames": chain.coherent_frames, "--p-fa": chain.p_fa, "--min-snr": chain.min_snr_db,
-        "--min-range": chain.min_range_m, "--cluster-distance": chain.cluster_distance_m,
+        "--coherent-frames": chain.coherent_frames, "--p-fa": chain.p_fa,
+        "--min-snr": f"{chain.min_snr_db}, of radios {ofdm.music.min_snr_db}",
+        "--min-range": chain.min_range_m,
+        "--cluster-distance": f"{chain.cluster_distance_m}, of radios {ofdm.cluster_distance_m}",
         "--detector": chain.detector, "--p-overall": chain.mnomp.p_overall,
+        "--clutter": ofdm.clutter_filter, "--mean-blocks": ofdm.mean_blocks,
+        "--calibration-method": ofdm.calibration.method,
     }  # fmt: skip
     if name != "process":
         expected |= {
-            "--acceleration-std": tracker.acceleration_std_mps2,
+            "--acceleration-std": f"{tracker.acceleration_std_mps2}, of radios {of_radios.acceleration_std_mps2}",
             "--gate-probability": tracker.gate_probability,
-            "--association": tracker.association,
+            "--association": f"{tracker.association}, of radios {of_radios.association}",
             "--filter": tracker.filter,
-            "--max-misses": tracker.max_misses_confirmed,
-            "--confirm": f"{tracker.confirm_hits}/{tracker.confirm_window}",
+            "--max-misses": f"{tracker.max_misses_confirmed}, of radios {of_radios.max_misses_confirmed}",
+            "--confirm": f"{tracker.confirm_hits}/{tracker.confirm_window}, of radios "
+            f"{of_radios.confirm_hits}/{of_radios.confirm_window}",
         }
     words = " ".join(CliRunner().invoke(root, [name, "--help"], terminal_width=300).output.split())
     for flag, value in expected.items():
@@ -88,6 +97,9 @@ def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     assert chain.max_range_m is None
     assert chain.remove_static
     assert tracker.use_radial_velocity
+    assert not of_radios.use_radial_velocity
+    assert ofdm.music.smoothing
+    assert ofdm.max_azimuth_rad == math.radians(70.0)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.detections import Detections
 from isactrack.geometry import radial_velocity, xy_to_polar
+from isactrack.processing.music_spectrum import DelayAzimuthMap
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track, TrackStatus
@@ -110,6 +111,30 @@ def _tracks(
     return tuple(tracks)
 
 
+TX_M = (3.4, 2.6)
+PATH_AXIS_M: NDArray[np.float64] = np.asarray(np.linspace(np.hypot(*TX_M), 25.0, 128), np.float64)
+AZIMUTH_AXIS_RAD: NDArray[np.float64] = np.asarray(np.radians(np.linspace(-70.0, 70.0, 141)), np.float64)
+
+
+def radio_snapshot(index: int) -> Snapshot:
+    """Return snapshot `index` of the same scene, as a bistatic radio sees it."""
+    radar = snapshot(index)
+    assert radar.truth is not None
+    position = radar.truth.position_m
+    path = np.hypot(*position.T) + np.hypot(*(position - TX_M).T)
+    azimuth = np.arctan2(*position.T)
+    power = np.ones((AZIMUTH_AXIS_RAD.size, PATH_AXIS_M.size))
+    for length, angle in zip(path, azimuth, strict=True):
+        power += 300.0 * np.outer(
+            np.exp(-0.5 * ((AZIMUTH_AXIS_RAD - angle) / 0.05) ** 2), np.exp(-0.5 * ((PATH_AXIS_M - length) / 0.2) ** 2)
+        )
+    return replace(
+        radar,
+        spectrum=DelayAzimuthMap(power.astype(np.float32), PATH_AXIS_M, AZIMUTH_AXIS_RAD),
+        tx_position_m=TX_M,
+    )
+
+
 HEALTHY = Health(
     url="sim://awr1642?scene=crossing&seed=7",
     model="AWR1642",
@@ -133,8 +158,17 @@ HEALTHY = Health(
 class SyntheticFeed:
     """Hands out `per_poll` snapshots a call until `count` are out."""
 
-    def __init__(self, count: int = 10**9, *, live: bool = True, per_poll: int = 1, health: Health = HEALTHY) -> None:
+    def __init__(
+        self,
+        count: int = 10**9,
+        *,
+        live: bool = True,
+        per_poll: int = 1,
+        health: Health = HEALTHY,
+        make: Callable[[int], Snapshot] = snapshot,
+    ) -> None:
         self.live = live
+        self._make = make
         self.note = ""
         self.state = health
         self.given = 0
@@ -144,7 +178,7 @@ class SyntheticFeed:
 
     def poll(self) -> list[Snapshot]:
         stop = min(self.given + self._per_poll, self._count)
-        new = [snapshot(index) for index in range(self.given, stop)]
+        new = [self._make(index) for index in range(self.given, stop)]
         self.given = stop
         return new
 
@@ -158,6 +192,11 @@ class SyntheticFeed:
 @pytest.fixture
 def make_snapshot() -> Callable[..., Snapshot]:
     return snapshot
+
+
+@pytest.fixture
+def make_radio_snapshot() -> Callable[[int], Snapshot]:
+    return radio_snapshot
 
 
 @pytest.fixture

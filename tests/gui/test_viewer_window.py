@@ -1,6 +1,7 @@
 """The window, drawn without a screen."""
 
 import gc
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -155,6 +156,34 @@ def test_a_target_is_bright_on_the_map_and_where_the_axes_say(make_window: MakeW
     mirrored = pixel(window, window.map_view, 161 * 0.047, 0.0)
     dark = pixel(window, window.map_view, 30 * 0.047, 2.9)
     assert bright.green() > 130 > 100 > max(dark.green(), mirrored.green())
+
+
+def test_a_radio_is_shown_with_its_own_map_and_both_of_its_ends(
+    make_window: MakeWindow, make_feed: MakeFeed, make_radio_snapshot: Callable[[int], Snapshot], shots: Path
+) -> None:
+    window = running(make_window, make_feed(make=make_radio_snapshot))
+    window.timeline.pause()
+    spin(50)
+    window.save_snapshot(shots / "viewer-radio.png")
+    snapshot = make_radio_snapshot(shown(window))
+    x_m, y_m = snapshot.tx_position_m or (0.0, 0.0)
+    shown_map = window.map_view.plot
+    labels = [shown_map.getAxis(side).labelText for side in ("bottom", "left")]
+    assert labels == ["Path by way of the target (m)", "Azimuth (°)"]
+    (left, right), (low, high) = shown_map.viewRange()
+    step = float(np.diff(snapshot.spectrum.path_axis_m[:2])[0])  # type: ignore[union-attr]
+    assert left == pytest.approx(math.hypot(x_m, y_m) - step / 2.0)
+    assert right == pytest.approx(8.0 + math.hypot(x_m, 8.0 - y_m) + 1.0)  # as far as 8 m ahead, and a little more
+    assert (low, high) == (pytest.approx(-70.5), pytest.approx(70.5))
+    assert snapshot.truth is not None
+    x, y = snapshot.truth.position_m[2]
+    path = math.hypot(x, y) + math.dist((x, y), (x_m, y_m))
+    bright = pixel(window, window.map_view, path, math.degrees(math.atan2(x, y)) + 6.0)  # beside the marks
+    assert bright.green() > pixel(window, window.map_view, path, -65.0).green() + 50
+    white = window.plan.palette().text().color().name()
+    assert [pixel(window, window.plan, *place).name() for place in ((0.0, 0.05), (x_m, y_m))] == [white, white]
+    box = window.plan.plot.getViewBox()
+    assert box.viewRect().contains(QPointF(x_m, y_m))
 
 
 def test_a_confirmed_track_is_drawn_in_its_colour_with_its_id(
