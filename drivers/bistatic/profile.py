@@ -5,7 +5,6 @@ symbols begin at `STAGGER_ORDER`: of evenly spaced ones a path that changes by a
 still, and the running mean takes it away with the walls.
 """
 
-import math
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -36,6 +35,7 @@ _WAVEFORM: Final = (
     "fft_size", "cyclic_prefix_samples", "tone_first", "tone_step", "tones", "symbols_per_block", "preamble_root",
     "reference_seed",
 )  # fmt: skip
+_LARGE: Final = 10**60
 _HINT: Final = "docs/bistatic-wire.md lists the keys of a profile"
 _ARRAY_CAPABILITY: Final = {
     ArrayModel.ULA: Capability.MULTI_RX,
@@ -80,7 +80,7 @@ def parse_profile(text: str) -> Profile:
         raise ConfigError(f"the profile has {len(text)} characters, more than {MAX_CHARACTERS}", "is it a profile?")
     try:
         data = tomllib.loads(text.removeprefix("\ufeff"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError also for numbers of thousands of digits
         raise ConfigError(f"the profile is no TOML: {error}", _HINT) from error
     for name in data:
         if name not in _TABLES:
@@ -273,11 +273,13 @@ class _Table:
         return self._values.get(key, default)
 
     def _check(self, key: str, value: float, low: float, high: float) -> None:
-        if not (math.isfinite(value) and low <= value <= high):
+        if not low <= value <= high:  # also NaN, and whole numbers that are too large for a float
             raise self._error(key, value, f"give {low:g} to {high:g}")
 
     def _error(self, key: str, value: object, hint: str) -> ConfigError:
-        return ConfigError(f"[{self._name}] {key} of the profile is {str(value)[:60]!r}", hint)
+        # Python writes no whole number of thousands of digits in decimal, which a profile may have in hexadecimal.
+        text = hex(value) if isinstance(value, int) and abs(value) >= _LARGE else str(value)
+        return ConfigError(f"[{self._name}] {key} of the profile is {text[:60]!r}", hint)
 
 
 def _guess(word: str, known: "list[str] | tuple[str, ...]") -> str:

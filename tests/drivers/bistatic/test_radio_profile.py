@@ -92,6 +92,10 @@ def test_a_profile_says_everything() -> None:
         ("[waveform]\nsymbols_per_block = 20\n[radio]\nstagger = true", "[radio] stagger", "stagger = false"),
         ("[waveform]\nsymbols_per_block = 1\n[radio]\ncapture = 'iq'", "[waveform] symbols_per_block", "symbols"),
         ("#" * 70_000, "characters", "profile"), ("[radio]\nx = " + "[" * 5000, "no TOML", "docs/"),
+        ("[radio]\ncarrier_hz = " + "1" * 400, "[radio] carrier_hz", "1e+12"),
+        ("[radio]\ncarrier_hz = nan", "[radio] carrier_hz", "1e+12"),
+        ("[array]\nelements = 0x" + "f" * 6000, "[array] elements", "1 to 64"),
+        ("[array]\nelements = " + "1" * 5000, "no TOML", "docs/"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_by_table_and_key(text: str, says: str, hint: str) -> None:
