@@ -20,6 +20,8 @@ BATCH: Final = 256
 QUEUED_PACKETS: Final = 1 << 16
 """Datagrams that wait here at most while only replies are looked for; beyond that the oldest go."""
 DATAGRAM_BYTES: Final = HEADER_BYTES + MAX_PAYLOAD_BYTES
+_LARGEST_DATAGRAM: Final = 65535
+"""A larger one than the buffer is cut by Linux and an error on Windows; none is larger than this."""
 DISCARD_S: Final = 0.02
 MOST_DISCARDED: Final = 1000
 HELD_UP_S: Final = 0.1
@@ -181,13 +183,15 @@ class UdpLink:
         taken = 0
         try:
             while taken < BATCH:
-                datagram, source = sock.recvfrom(DATAGRAM_BYTES + 1)
+                datagram, source = sock.recvfrom(_LARGEST_DATAGRAM)
                 if taken == 0:
                     sock.settimeout(0.0)
                 taken += 1
                 self._sort(datagram, source)
         except (TimeoutError, BlockingIOError):
             pass
+        except ConnectionResetError:  # Windows tells that a command met a closed port: the radio may be starting yet
+            _log.debug("no program of the radio listens")
         return taken
 
     def _sort(self, datagram: bytes, source: tuple[str, int]) -> None:

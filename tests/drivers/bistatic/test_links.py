@@ -81,6 +81,24 @@ def test_a_reply_is_found_while_another_thread_reads_data(pair: Any) -> None:
     assert got + link.receive(0.05) == [data_packet(k) for k in range(20)]
 
 
+def test_a_closed_port_of_the_radio_is_silence_also_where_the_system_tells(
+    monkeypatch: pytest.MonkeyPatch, pair: Any
+) -> None:
+    link, radio = pair
+    radio.sendto(data_packet(7), ("127.0.0.1", link.local_port))
+    real, told = link._socket, iter([True, False, False])
+
+    def receive(size: int) -> Any:
+        if next(told):
+            raise ConnectionResetError(10054, "forcibly closed by the remote host")
+        return real.recvfrom(size)
+
+    told_by_windows = SimpleNamespace(settimeout=real.settimeout, recvfrom=receive, close=real.close)
+    monkeypatch.setattr(link, "_socket", told_by_windows)
+    assert link.receive(0.5) == []
+    assert link.receive(0.5) == [data_packet(7)]
+
+
 def test_what_is_old_is_thrown_away(pair: Any) -> None:
     link, radio = pair
     for k in range(300):
