@@ -295,7 +295,7 @@ def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) ->
         "association": "penalty",
         "use_radial_velocity": False,
         "distance_shared_m": 0.5,
-        "acceleration_std_mps2": 3.0,
+        "acceleration_std_mps2": 2.0,
         "confirm_hits": steps(0.24),
         "confirm_window": steps(0.4),
         "max_misses_tentative": steps(0.2),
