@@ -66,6 +66,9 @@ class MusicConfig:
     weak_paths
         Whether what the paths leave of the snapshots is searched for more, Doppler shift by Doppler shift: paths that
         are too weak for an eigenvalue.
+    drop_shadows
+        Whether echoes are left out that are behind a stronger one and change in strength only: things that stand still
+        and flicker in the shadow of somebody.
     min_snr_db
         Least power over noise of a path after integration.
     """
@@ -79,6 +82,7 @@ class MusicConfig:
     azimuth_points: int = 181
     guided: bool = True
     weak_paths: bool = True
+    drop_shadows: bool = True
     min_snr_db: float = 12.0
 
     def __post_init__(self) -> None:

@@ -197,14 +197,20 @@ def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: 
     return now.fit()
 
 
+def path_amplitudes(data: ComplexArray, manifold: Manifold, places: FloatArray) -> ComplexArray:
+    """Return the least-squares amplitudes (n, T) of paths at places (n, 2) in each of the snapshots (T, P, N)."""
+    rows, tones = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
+    matched = np.einsum("lpn,np->nl", data @ np.conj(tones).T, np.conj(rows))
+    steering = (np.conj(rows) @ rows.T) * (np.conj(tones) @ tones.T)
+    return np.asarray(np.linalg.solve(steering + _RIDGE * manifold.size * np.eye(places.shape[0]), matched))
+
+
 def without_paths(data: ComplexArray, manifold: Manifold, places: FloatArray) -> ComplexArray:
     """Return what paths at places (n, 2) leave of snapshots (T, P, N): least squares, each snapshot by itself."""
     if not places.shape[0]:
         return data
+    gain = path_amplitudes(data, manifold, places)
     rows, tones = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
-    matched = np.einsum("lpn,np->nl", data @ np.conj(tones).T, np.conj(rows))
-    steering = (np.conj(rows) @ rows.T) * (np.conj(tones) @ tones.T)
-    gain = np.linalg.solve(steering + _RIDGE * manifold.size * np.eye(places.shape[0]), matched)
     return np.asarray(data - (gain.T[:, None, :] * rows.T) @ tones)
 
 
