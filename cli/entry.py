@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 EXIT_INTERRUPTED = 130
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,6 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments
         Arguments without the program's name; None for those of the process.
     """
+    # Matrices here are small, and several threads work already: on a busy machine a library's own threads wait for each
+    # other longer than they work, four times as long in the chain of a radio. Numpy reads this when it is imported.
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
     # A polite kill, or a terminal that goes away, ends a command like Ctrl-C does: files are closed first. What `nohup`
     # has set to be ignored stays so.
     for name in ("SIGTERM", "SIGHUP"):

@@ -71,24 +71,30 @@ def test_a_flag_means_the_same_in_every_command() -> None:
 def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     chain, tracker = ChainConfig(), TrackerConfig()
     ofdm, of_radios = OfdmChainConfig(), bistatic_tracker_config()
+
+    def both(radar: object, radio: object) -> str:
+        return str(radar) if radar == radio else f"{radar}, of radios {radio}"
+
     expected: dict[str, object] = {
         "--coherent-frames": chain.coherent_frames, "--p-fa": chain.p_fa,
-        "--min-snr": f"{chain.min_snr_db}, of radios {ofdm.music.min_snr_db}",
+        "--min-snr": both(chain.min_snr_db, ofdm.music.min_snr_db),
         "--min-range": chain.min_range_m,
-        "--cluster-distance": f"{chain.cluster_distance_m}, of radios {ofdm.cluster_distance_m}",
+        "--cluster-distance": both(chain.cluster_distance_m, ofdm.cluster_distance_m),
         "--detector": chain.detector, "--p-overall": chain.mnomp.p_overall,
         "--clutter": ofdm.clutter_filter, "--mean-blocks": ofdm.mean_blocks,
         "--calibration-method": ofdm.calibration.method,
     }  # fmt: skip
     if name != "process":
         expected |= {
-            "--acceleration-std": f"{tracker.acceleration_std_mps2}, of radios {of_radios.acceleration_std_mps2}",
-            "--gate-probability": tracker.gate_probability,
-            "--association": f"{tracker.association}, of radios {of_radios.association}",
+            "--acceleration-std": both(tracker.acceleration_std_mps2, of_radios.acceleration_std_mps2),
+            "--gate-probability": both(tracker.gate_probability, of_radios.gate_probability),
+            "--association": both(tracker.association, of_radios.association),
             "--filter": tracker.filter,
-            "--max-misses": f"{tracker.max_misses_confirmed}, of radios {of_radios.max_misses_confirmed}",
-            "--confirm": f"{tracker.confirm_hits}/{tracker.confirm_window}, of radios "
-            f"{of_radios.confirm_hits}/{of_radios.confirm_window}",
+            "--max-misses": both(tracker.max_misses_confirmed, of_radios.max_misses_confirmed),
+            "--confirm": both(
+                f"{tracker.confirm_hits}/{tracker.confirm_window}",
+                f"{of_radios.confirm_hits}/{of_radios.confirm_window}",
+            ),
         }
     words = " ".join(CliRunner().invoke(root, [name, "--help"], terminal_width=300).output.split())
     for flag, value in expected.items():
@@ -100,6 +106,20 @@ def test_defaults_in_the_help_are_those_of_the_configuration(name: str) -> None:
     assert not of_radios.use_radial_velocity
     assert ofdm.music.smoothing
     assert ofdm.max_azimuth_rad == math.radians(70.0)
+
+
+def test_libraries_work_in_one_thread_unless_somebody_asks_for_more() -> None:
+    code = (
+        "import os\nfrom isactrack.cli.entry import main\n"
+        "try:\n    main(['--version'])\nfinally:\n"
+        "    print(os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    )
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    for given, shown in (({}, "1 1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3 1")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**plain, **given}
+        )
+        assert done.stdout.splitlines()[-1] == shown
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -313,7 +333,7 @@ def test_devices_are_listed_for_people_and_machines(capsys: pytest.CaptureFixtur
     data = json.loads(capsys.readouterr().out)
     assert data["schema_version"] == 1
     simulated = [device for device in data["devices"] if device["source"] == "simulated"]
-    assert [device["url"] for device in simulated] == ["sim://awr1642"]
+    assert [device["url"] for device in simulated] == ["sim://awr1642", "sim://bistatic"]
     for device in data["devices"]:
         keys = {"url", "model", "description", "source", "console_port", "data_port", "serial_number"}
         assert set(device) == keys
