@@ -403,7 +403,9 @@ class RadioFirmware:
                     sender.flush()
                     outlet.drain(stop)  # what was sent before has come through
                 was_out = out
-                self._clock.reach(now_s, run.origin_s + after / rate_hz)
+                # Up to the next block, but not into the next outage: what was sent before is to come through first.
+                outage_s = self._plan.next_start(_OUT, now_s)
+                self._clock.reach(now_s, min(run.origin_s + after / rate_hz, math.nextafter(outage_s, -math.inf)))
                 garbage = sum(fault.kind is FaultKind.GARBAGE for fault in self._plan.take_begun(now_s))
                 if garbage or self._plan.active(FaultKind.GARBAGE, now_s):
                     sender.flush()

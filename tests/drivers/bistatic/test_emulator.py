@@ -104,7 +104,7 @@ class Bench:
         self, way: str, *, faults: RadioFaults | None = None, fault: str = "", speed: float = math.inf
     ) -> None:
         self.sources: list[ToySource] = []
-        self.firmware = RadioFirmware(self._make_source, speed=speed, faults=faults)
+        self.firmware = RadioFirmware(self._make_source, speed=speed, faults=faults, plan=parse_faults(fault))
         self.radio: UsbRadio | UdpRadio
         self.link: UsbLink | UdpLink
         if way == "usb":
@@ -376,6 +376,17 @@ def test_an_unplugged_radio_is_not_on_the_bus_and_its_handle_is_gone_for_good() 
     with pytest.raises(usb.core.USBError):
         bus.get_configuration(handle)
     assert bus.get_configuration(bus.open_device(radio)) == 1
+
+
+def test_what_was_sent_before_a_cable_is_pulled_can_still_be_read(bench: MakeBench) -> None:
+    desk = bench("usb", fault="unplug@10ms")
+    assembler = desk.start()
+    time.sleep(0.05)
+    assert not desk.firmware.has(FaultKind.UNPLUG)
+    assert [frame.counter for frame in desk.read(assembler, 3)] == [0, 1, 2]
+    with pytest.raises(DeviceError, match="unplugged"):
+        for _ in range(100):
+            desk.link.receive(0.02)
 
 
 def test_a_radio_that_nobody_reads_drops_blocks_and_says_so() -> None:
