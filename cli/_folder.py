@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from isactrack.cli._blocks import block_flags, flags_text
 from isactrack.cli._capture import offset_text
 from isactrack.cli._output import human_share, print_facts, print_table
 from isactrack.recordings import ClockEstimate, RecordingFolder, StreamRecording
@@ -43,6 +44,7 @@ def _stream_facts(folder: RecordingFolder, name: str) -> dict[str, object]:
         "incomplete_frames": recording.incomplete_frames,
         "lost_bytes": recording.lost_bytes,
         "lost_share": recording.lost_share,
+        "block_flags": block_flags(recording),
         "file_bytes": recording.file_bytes,
         "events": len(recording.events),
         "problems": recording.problems,
@@ -71,6 +73,8 @@ def print_folder(folder: RecordingFolder) -> None:
         ["stream", "device", "pose", ">frames", ">length", ">lost", ">segments", ">size", "ended"],
         [_stream_row(name, recording) for name, recording in folder.streams.items()],
     )
+    blocks = {f"blocks of {name}": flags_text(recording) for name, recording in folder.streams.items()}
+    print_facts({name: text for name, text in blocks.items() if text})
     for name, recording in folder.streams.items():
         for problem in recording.problems:
             print_facts({name: problem})

@@ -47,6 +47,7 @@ def command(recording: Path, as_json: bool) -> None:
 
 
 def _facts(opened: "Recording") -> dict[str, object]:
+    from isactrack.cli._blocks import block_flags
     from isactrack.cli._waveform import limits
     from isactrack.recordings.schema import kind_of
 
@@ -71,7 +72,7 @@ def _facts(opened: "Recording") -> dict[str, object]:
         "sensor_kind": kind_of(sensor),
         "sensor": {field.name: getattr(sensor, field.name) for field in fields(sensor)},
         "derived": limits(sensor),
-        "block_flags": _flags(opened),
+        "block_flags": block_flags(opened),
         "frames": len(opened),
         "duration_s": opened.duration_s,
         "closed_cleanly": opened.closed_cleanly,
@@ -92,6 +93,7 @@ def _facts(opened: "Recording") -> dict[str, object]:
 
 
 def _print(opened: "Recording") -> None:
+    from isactrack.cli._blocks import flags_text
     from isactrack.cli._output import human_share, print_facts, print_table
     from isactrack.cli._waveform import waveform_rows
     from isactrack.units import bytes_text
@@ -114,7 +116,7 @@ def _print(opened: "Recording") -> None:
         "lost": f"{human_share(opened.lost_share)}: {opened.missing_frames} frames missing, "
         f"{opened.incomplete_frames} incomplete, {bytes_text(opened.lost_bytes)}",
         "losses": _losses_text(opened),
-        "blocks": _flags_text(opened),
+        "blocks": flags_text(opened),
         "on disk": _disk_text(opened),
         "side packets": opened.side_packet_count or "-",
         "truth": f"{_targets(opened)} targets" if _targets(opened) else "-",
@@ -129,21 +131,6 @@ def _losses_text(opened: "Recording") -> str:
     if opened.schema_version == 1:
         return "not listed in schema version 1"
     return f"{_holes(opened)} holes, {opened.losses.size - _holes(opened)} runs of missing frames"
-
-
-def _flags(opened: "Recording") -> dict[str, int] | None:
-    """Return how many blocks have each flag; None for a radar."""
-    from isactrack.ofdm import OfdmSensor
-    from isactrack.recordings.validate import count_flags
-
-    return count_flags(opened.blocks["flags"]) if isinstance(opened.sensor, OfdmSensor) else None
-
-
-def _flags_text(opened: "Recording") -> str:
-    flags = _flags(opened)
-    if flags is None:
-        return ""
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in flags.items()) or "none is flagged"
 
 
 def _holes(opened: "Recording") -> int:

@@ -10,12 +10,12 @@ import pytest
 from isactrack import ArrayModel, BlockFlag, BlockInfo, Frame, OfdmSensor, Source
 from isactrack.cli.main import run
 from isactrack.drivers.bistatic.profile import default_profile
-from isactrack.recordings import RecordingHeader, RecordingWriter
+from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWriter, create_folder
 
 Capture = pytest.CaptureFixture[str]
 
 
-def record(path: Path, **changes: Any) -> OfdmSensor:
+def record(path: Path, *, in_folder: bool = False, **changes: Any) -> OfdmSensor:
     """Record 10 blocks: one with an overflow, two with a lost fragment, one of which is saturated too."""
     fields: dict[str, Any] = {
         "model": "toy radio", "carrier_frequency_hz": 26e9, "subcarrier_spacing_hz": 270e3,
@@ -29,9 +29,10 @@ def record(path: Path, **changes: Any) -> OfdmSensor:
         origin=Source.SIMULATED,
         device_url="sim://toy",
         device_model="toy radio",
+        stream="radio" if in_folder else "",
     )
     flags = {3: BlockFlag.OVERFLOW, 5: BlockFlag.LOST_FRAGMENT, 6: BlockFlag.LOST_FRAGMENT | BlockFlag.SATURATED}
-    with RecordingWriter(path, header) as writer:
+    with SegmentedWriter(create_folder(path), header) if in_folder else RecordingWriter(path, header) as writer:
         for k in range(10):
             valid = np.ones(-(-sensor.frame_words // 4), np.bool_)
             valid[:3] = not flags.get(k, BlockFlag(0)) & BlockFlag.LOST_FRAGMENT
@@ -63,6 +64,16 @@ def test_info_in_json(tmp_path: Path, capsys: Capture) -> None:
     assert data["derived"]["blind_path_rate_mps"] == sensor.blind_path_rate_mps
     assert data["block_flags"] == {"overflow": 1, "saturated": 1, "lost_fragment": 2}
     assert data["incomplete_frames"] == 2
+
+
+def test_info_shows_the_radio_of_a_folder(tmp_path: Path, capsys: Capture) -> None:
+    record(tmp_path / "run", in_folder=True)
+    assert run(["info", str(tmp_path / "run")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "blocks of radio 1 overflow, 1 saturated, 2 lost fragment" in shown
+    assert run(["info", str(tmp_path / "run"), "--json"]) == 0
+    (stream,) = json.loads(capsys.readouterr().out)["streams"]
+    assert stream["block_flags"] == {"overflow": 1, "saturated": 1, "lost_fragment": 2}
 
 
 def test_what_does_not_apply_is_left_out(tmp_path: Path, capsys: Capture) -> None:
