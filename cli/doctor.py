@@ -32,7 +32,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"
 @add_profile_option
 @click.option("--folder", type=click.Path(readable=False, path_type=Path), default=Path(), metavar="DIR",
               help="Where recordings shall go; this folder if left out.")  # fmt: skip
-@click.option("--udev-rule", is_flag=True, help="Print udev rules for radar boards on Linux, and nothing else.")
+@click.option("--udev-rule", is_flag=True, help="Print udev rules for boards and radios on Linux, and nothing else.")
 @add_json_option
 @add_common_options
 def command(url: str, profile: Path | None, folder: Path, udev_rule: bool, as_json: bool) -> int:

@@ -27,7 +27,6 @@ DISCARD_S: Final = 0.02
 """Data of a time before have been thrown away once so long none came."""
 MOST_DISCARDED: Final = 64
 """Reads that are thrown away at most."""
-UDEV_RULE: Final = f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{USB_VENDOR_ID:04x}", ATTR{{idProduct}}=="{USB_PRODUCT_ID:04x}", TAG+="uaccess"'  # fmt: skip # noqa: E501 - one line of a rules file
 _PLUG_HINT: Final = "check cable and power of the radio, and open it anew"
 
 
@@ -193,8 +192,8 @@ def _open_error(name: str, error: Any) -> DeviceNotFoundError:
     if error.errno in (errno.EACCES, errno.EPERM):
         return DeviceNotFoundError(
             f"this user may not open the radio on {name}: {error}",
-            f"put this line into /etc/udev/rules.d/70-isactrack-bistatic.rules, then `sudo udevadm control --reload` "
-            f"and plug it in again: {UDEV_RULE}",
+            "run `isactrack doctor --udev-rule | sudo tee /etc/udev/rules.d/70-isactrack.rules`, then "
+            "`sudo udevadm control --reload`, and plug it in again",
         )
     if error.errno == errno.EBUSY:
         return DeviceNotFoundError(f"the radio on {name} is taken: {error}", "close the other program that uses it")

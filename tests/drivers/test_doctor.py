@@ -22,6 +22,7 @@ from isactrack.drivers.awr1642.dca1000 import Addresses
 from isactrack.drivers.awr1642.discovery import DCA1000_USB_ID, XDS110_USB_ID, Board, BoardKind, UsbDevice
 from isactrack.drivers.awr1642.doctor import Diagnosis, Target, Verdict
 from isactrack.drivers.awr1642.probes import BufferGrant, DiskSpeed, Holder, Link, PortAccess, Route
+from isactrack.drivers.bistatic import control
 from isactrack.errors import DeviceError, DeviceNotFoundError, DeviceTimeoutError
 
 BOARD = Board(console_port="/dev/ttyACM1", data_port="/dev/ttyACM0", serial_number="R1", kind=BoardKind.XDS110)
@@ -330,7 +331,8 @@ def test_the_udev_rules_are_made_of_valid_lines(tmp_path: Path) -> None:
     pair = r'[A-Z]+(\{\w+\})?(==|!=|\+=|=)"[^"]*"'
     assert [line for line in lines if re.fullmatch(rf"{pair}(, {pair})*", line) is None] == []
     assert rules.isascii()
-    for usb in ("0451", "bef3", "10c4", "ea70"):
+    radio = f"{control.USB_VENDOR_ID:04x}", f"{control.USB_PRODUCT_ID:04x}"
+    for usb in ("0451", "bef3", "10c4", "ea70", *radio):
         assert f'=="{usb}"' in rules
     labels, jumps = set(re.findall(r'LABEL="(\w+)"', rules)), set(re.findall(r'GOTO="(\w+)"', rules))
     assert labels == jumps

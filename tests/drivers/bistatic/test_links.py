@@ -257,7 +257,7 @@ def test_a_cable_that_is_pulled_is_told(fake_usb: list[FakeUsbDevice]) -> None:
 
 @pytest.mark.parametrize(
     ("number", "says", "hint"),
-    [(errno.EACCES, "may not open", 'ATTR{idVendor}=="1209"'), (errno.EBUSY, "is taken", "other program"),
+    [(errno.EACCES, "may not open", "doctor --udev-rule"), (errno.EBUSY, "is taken", "other program"),
      (errno.EIO, "cannot be opened", "cable")],
 )  # fmt: skip
 def test_why_a_radio_cannot_be_opened_is_told(fake_usb: list[FakeUsbDevice], number: int, says: str, hint: str) -> None:
