@@ -335,14 +335,14 @@ class SimulatedBoard:
     # --- frames ------------------------------------------------------------------------------------------------------
 
     def _start_frames(self, sensor: FmcwSensor, count: int | None) -> None:
-        origin_s = self._clock.begin()
+        origin_s, began_s = self._clock.begin(), time.monotonic()
         if self._begins is not None:
             self.running_scene = self._scene.later(self._begins())
         self._faults.expect(sensor.frame_bytes // self._fpga.payload_bytes)
         self._frames_stop = threading.Event()
         self._frames = threading.Thread(
             target=self._make_frames,
-            args=(sensor, count, origin_s, self._frames_stop),
+            args=(sensor, count, origin_s, began_s, self._frames_stop),
             name="simulated-frames",
             daemon=True,
         )
@@ -354,12 +354,17 @@ class SimulatedBoard:
         if frames is not None:
             frames.join()
 
-    def _make_frames(self, sensor: FmcwSensor, count: int | None, origin_s: float, stop: threading.Event) -> None:
-        """Send frame after frame, each when its last chirp has been sampled, until the radar stops or dies."""
+    def _make_frames(
+        self, sensor: FmcwSensor, count: int | None, origin_s: float, began_s: float, stop: threading.Event
+    ) -> None:
+        """Send frame after frame, each when its last chirp has been sampled, until the radar stops or dies.
+
+        The pace is that of the wall clock since `began_s`, when the scene began too: what it takes to make ready for
+        the first frame delays that frame, not the radar's clock.
+        """
         synthesiser = Synthesiser(sensor, self.running_scene, seed=self._seed)
         asked = self._firmware.gui_monitor
         monitor = GuiMonitor() if asked is None else GuiMonitor.from_arguments([str(value) for value in asked])
-        began_s = time.monotonic()
         halt_s = self._plan.next_start(INSTANT, origin_s)
         index = 0
         try:
