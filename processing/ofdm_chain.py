@@ -36,8 +36,8 @@ ComplexArray = NDArray[np.complex128]
 
 MAX_STRETCH = 2
 """A window of T blocks may be spread over so many times T blocks; over more, people have moved on meanwhile."""
-MAX_LEFT_OUT = 12
-"""Estimates in a row that may be left out in a hurry: somebody who is always late shall see something yet."""
+MAX_LEFT_OUT = 1
+"""Estimates in a row that may be left out in a hurry: with less than half of them no trail of points is dense."""
 _TRUSTED = (CalibrationStatus.LOCKED, CalibrationStatus.HELD)
 
 
