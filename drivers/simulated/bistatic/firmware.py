@@ -118,8 +118,8 @@ class Run:
     ----------
     settings, sensor
         What it runs.
-    origin_s
-        The radio's clock at its start.
+    origin_s, began_s
+        The radio's clock and the host's monotonic one at its start.
     source
         What makes its blocks.
     account
@@ -129,6 +129,7 @@ class Run:
     settings: Settings
     sensor: OfdmSensor
     origin_s: float
+    began_s: float
     source: BlockSource
     account: RadioAccount
 
@@ -361,14 +362,15 @@ class RadioFirmware:
     def _prepare(self, settings: Settings) -> None:
         """Make a run ready; ConfigError where the source refuses."""
         sensor = sensor_of(self.identity.model, AsRun(settings=settings, csi_scale=self._csi_scale))
-        origin_s = self._clock.begin()
+        # Taken with the scene's time below: what it takes to make ready delays the first blocks, not the clock.
+        origin_s, began_s = self._clock.begin(), time.monotonic()
         try:
             source = self._make_source(sensor, self._start_time_s(), signal_faults(self._faults_asked, origin_s))
         except BaseException:
             self._clock.release()
             raise
         self._faults.begin()
-        self.runs.append(Run(settings, sensor, origin_s, source, self._faults.account))
+        self.runs.append(Run(settings, sensor, origin_s, began_s, source, self._faults.account))
         self._blocks_sent = 0
 
     def _begin(self) -> None:
@@ -387,7 +389,7 @@ class RadioFirmware:
             return
         sender = _Sender(run, outlet, self._faults)
         rate_hz = run.sensor.sample_rate_hz
-        began_s, was_out = time.monotonic(), False
+        was_out = False
         try:
             for block in count():
                 tick, after = run.settings.tick_of(block), run.settings.tick_of(block + 1)
@@ -395,7 +397,7 @@ class RadioFirmware:
                 overflows = self._plan.active(FaultKind.OVERFLOW, now_s)
                 lo_locked = not self._plan.active(FaultKind.LO_UNLOCK, now_s)
                 made = None if overflows else run.source.make(block, lo_locked=lo_locked)
-                due_s = began_s + (tick + run.settings.symbol_samples) / rate_hz / self._speed
+                due_s = run.began_s + (tick + run.settings.symbol_samples) / rate_hz / self._speed
                 if not self._wait(sender, block, due_s, run.sensor.frame_bytes, stop):
                     return
                 out = any(self._plan.active(kind, now_s) for kind in _OUT)
