@@ -208,3 +208,34 @@ def test_the_demo_of_the_radio_leaves_the_same_files_as_that_of_the_radar(tmp_pa
     assert median < 0.15
     with open_recording(tmp_path / "demo.h5") as recording:
         assert recording.duration_s > 4.0
+
+
+@pytest.mark.slow
+def test_a_session_tracks_a_radar_and_a_radio_each_by_its_own_settings(tmp_path: Path, capsys: Capture) -> None:
+    plan, folder = tmp_path / "run.toml", tmp_path / "run"
+    plan.write_text(
+        """
+[session]
+duration_s = 2.0
+tracks = true
+[[device]]
+name = "radar"
+url = "sim://awr1642?scene=lab-walk&seed=1001"
+[[device]]
+name = "radio"
+url = "sim://bistatic?scene=lab-walk&seed=1001"
+[chain]
+max_range_m = 9.0
+[ofdm]
+hop_blocks = 20
+[ofdm.tracker]
+max_misses_tentative = 3
+"""
+    )
+    data = answer(capsys, "session", plan, "-o", folder)
+    devices = data["devices"]
+    assert isinstance(devices, list)
+    assert [device["name"] for device in devices] == ["radar", "radio"]
+    steps = {name: np.unique(read_tracks_csv(folder / f"tracks-{name}.csv").time_s) for name in ("radar", "radio")}
+    assert np.median(np.diff(steps["radio"])) == pytest.approx(0.08, abs=0.001)
+    assert np.median(np.diff(steps["radar"])) == pytest.approx(0.1, abs=0.001)

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isactrack import ConfigError, Frame, Source
+from isactrack.acquisition.header import describe_device
 from isactrack.acquisition.offline import score_tracks, track
 from isactrack.drivers.awr1642.profile import default_profile, parse_profile
+from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
 from isactrack.experiments.crossing import save_figure
@@ -97,3 +100,27 @@ def test_an_empty_recording_is_refused(tmp_path: Path, recording_path: Path) -> 
         _, score = tracked(recording)
     with open_recording(tmp_path / "empty.h5") as empty, pytest.raises(ConfigError, match="no frames"):
         save_figure(tmp_path / "figure.png", empty, TrackTable.from_tracks([]), score)
+
+
+def test_the_figure_of_a_radio_shows_its_room_and_its_own_map(tmp_path: Path) -> None:
+    path, figure = tmp_path / "radio.h5", tmp_path / "radio.svg"
+    with open_device("sim://bistatic?scene=lab-crossing&seed=1003&speed=max") as device:
+        device.configure()
+        device.start()
+        with RecordingWriter(path, describe_device(device)) as writer:
+            for frame in islice(device.frames(), 120):
+                writer.append(frame, device.truth(frame))
+    with open_recording(path) as recording:
+        snapshots = list(track(recording))
+        table = TrackTable.from_tracks([snapshot.tracks for snapshot in snapshots])
+        walls = np.array([[[-3.0, 0.0], [3.0, 0.0]], [[3.0, 0.0], [3.0, 6.0]]])
+        score = score_tracks(recording, table)
+        save_figure(figure, recording, table, score, snapshots=snapshots, walls_m=walls)
+        title = (
+            f"{recording.sensor.model}, simulated: 120 blocks at 250 Hz, 76 tones over 486 MHz at 26 GHz, 8 antennas"
+        )
+    words = svg_text(figure)
+    assert title in words
+    for text in ("Rx", "Tx", "wall", "truth", "path from Tx over target to Rx (m)", "azimuth (°)", "Plan view"):
+        assert text in words
+    assert re.search(r"2D-MUSIC at the closest approach \(t = 0\.\d s\)", words)
