@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from isactrack.acquisition.plan import SessionPlan
     from isactrack.acquisition.snapshot import Health
     from isactrack.drivers.device import Device
-    from isactrack.recordings import SegmentedWriter
+    from isactrack.recordings import SegmentedWriter, TrackTable
     from isactrack.recordings.manifest import ManifestFile
 
 _REFRESH_S = 0.25
@@ -216,11 +216,13 @@ class _Run:
         """Track what was recorded if the plan says so, and print the summary."""
         from isactrack.cli import _capture
         from isactrack.cli._output import print_facts, print_json
+        from isactrack.cli._overlay import overlay_folder
         from isactrack.recordings import RecordingFolder
 
         tables = self._track() if self._plan.tracks else {}
         with RecordingFolder(self._output) as folder:
             offsets = folder.offsets()
+            overlaid = overlay_folder(folder, {name: table for name, (_, table) in tables.items()})
         start_skew_s = None if self._start is None else self._start.skew_s
         if as_json:
             print_json({
@@ -229,10 +231,16 @@ class _Run:
                 "start_skew_s": start_skew_s,
                 "markers": self._markers,
                 "devices": [
-                    {"name": name, **_capture.summary(health), "error": health.error, "tracks": tables.get(name)}
+                    {
+                        "name": name,
+                        **_capture.summary(health),
+                        "error": health.error,
+                        "tracks": tables[name][0] if tables else None,
+                    }
                     for name, health in self.health.items()
                 ],
                 "offsets": [asdict(offset) for offset in offsets],
+                **overlaid.keys(),
             })  # fmt: skip
             return
         for name, health in self.health.items():
@@ -243,14 +251,15 @@ class _Run:
             facts["started"] = f"within {1e3 * start_skew_s:.3f} ms"
         for offset in offsets:
             facts[f"{offset.stream} to {offset.reference}"] = _capture.offset_text(offset)
-        for name, path in tables.items():
+        for name, (path, _) in tables.items():
             facts[f"tracks of {name}"] = path
-        print_facts(facts)
+        print_facts(facts | overlaid.facts())
 
-    def _track(self) -> dict[str, str]:
+    def _track(self) -> "dict[str, tuple[str, TrackTable]]":
+        """Track each recording, and return the file of its tracks and what is in it."""
         from isactrack.acquisition.offline import track
         from isactrack.cli._output import progress
-        from isactrack.recordings import open_recording, write_tracks_csv
+        from isactrack.recordings import TrackTable, open_recording, write_tracks_csv
 
         tables = {}
         for name in self.health:
@@ -259,7 +268,7 @@ class _Run:
                 steps = [one.tracks for one in track(recording, chain, tracker, done)]
             path = self._output / f"tracks-{name}.csv"
             write_tracks_csv(path, steps)
-            tables[name] = str(path)
+            tables[name] = str(path), TrackTable.from_tracks(steps)
         return tables
 
     def complain(self) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -18,6 +18,7 @@ from isactrack.tracks import Track, TrackStatus
 
 DETECTION_HEADER = "time_s,range_m,radial_velocity_mps,azimuth_rad,x_m,y_m,snr_db"
 TRACK_HEADER = "time_s,track_id,status,x_m,y_m,vx_mps,vy_mps"
+ROOM_TRACK_HEADER = f"device,{TRACK_HEADER}"
 CALIBRATION_HEADER = "time_s,counter,delay_s,phase_rad,gain_db,quality,status"
 
 
@@ -55,12 +56,12 @@ class CalibratedBlock(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TrackTable:
-    """States of tracks, one row a track and frame, in the sensor frame.
+    """States of tracks, one row a track and frame, in the sensor frame unless it is said that they are in the room's.
 
     Attributes
     ----------
     time_s
-        Device times (n,) float64.
+        Times (n,) float64, of the device unless it is said that they are the host's.
     track_id
         Identities (n,) int64.
     status
@@ -111,6 +112,28 @@ def write_tracks_csv(path: str | Path, steps: Iterable[Sequence[Track]]) -> int:
         If the file cannot be written.
     """
     return _write_csv(Path(path), TRACK_HEADER, (track_row(track) for tracks in steps for track in tracks))
+
+
+def write_room_tracks_csv(path: str | Path, tables: Mapping[str, TrackTable]) -> int:
+    """Write the tracks of several devices, in one frame and on one clock, and return the number of rows.
+
+    The columns are those of `write_tracks_csv` with the name of the device before them. The file appears when it is
+    complete; whatever interrupts the writing leaves what was there before.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written.
+    """
+    rows = (
+        (name, time_s, track_id, status, *position_m, *velocity_mps)
+        for name, table in tables.items()
+        for time_s, track_id, status, position_m, velocity_mps in zip(
+            table.time_s.tolist(), table.track_id.tolist(), table.status.tolist(), table.position_m.tolist(),
+            table.velocity_mps.tolist(), strict=True,
+        )
+    )  # fmt: skip
+    return _write_csv(Path(path), ROOM_TRACK_HEADER, rows)
 
 
 def write_calibration_csv(path: str | Path, blocks: Iterable[CalibratedBlock]) -> int:
