@@ -316,17 +316,22 @@ def draw(results: Sequence[Result], path: Path) -> None:
     """Save a typical trial, both algorithms side by side, and the counts of all."""
     typical = next((one for one in results if _shows_it(one)), results[0])
     scene = make_crossing(typical["seed"], PARAMETERS)
-    with drawing(path, height_in=3.1) as figure:
-        panels = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 0.75))
+    with drawing(path, height_in=2.9) as figure:
+        panels = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 0.6))
         for axes, letter, name in zip(panels, "ab", (PLAIN, PENALTY), strict=False):
-            _plan(axes, scene, follow(scene, METHODS[name]).steps)
-            axes.set_title(f"({letter}) {name}")
+            steps = follow(scene, METHODS[name]).steps
+            _plan(axes, scene, steps)
+            axes.set_title(f"({letter}) {name}: both {outcome(scene, steps)}")
         panels[0].set_ylabel("y (m)")
-        panels[1].legend(loc="upper left", handlelength=1.4, labelspacing=0.3)
+        handles = {
+            label: line for axes in panels[:2] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=6, handlelength=1.4)
         _bars(panels[2], results)
 
 
 def _shows_it(result: Result) -> bool:
+    """Return whether the plain algorithm swapped two identities that the other one kept."""
     plain, penalty = result["methods"][PLAIN], result["methods"][PENALTY]
     return bool(plain["outcome"] == "swapped" and plain["forced"] > 0 and penalty["outcome"] == "kept")
 
@@ -349,8 +354,9 @@ def _plan(axes: "Axes", scene: Crossing, steps: list[list[Track]]) -> None:
             "", tip, xytext=places[-1], zorder=4,
             arrowprops={"arrowstyle": "-|>", "color": colour(row), "lw": 1.4, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-    axes.set(xlabel="x (m)", aspect="equal")
-    axes.margins(0.08)
+    places = np.concatenate([seen, *scene.paths])
+    low, high = places.min(axis=0) - 0.4, places.max(axis=0) + 0.4
+    axes.set(xlabel="x (m)", aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     axes.grid(True, lw=0.3, color="0.9")
     axes.set_axisbelow(True)
 
@@ -382,7 +388,7 @@ def _bars(axes: "Axes", results: Sequence[Result]) -> None:
         axes.plot([low, high], [row, row], "-", lw=1.2, color="0.1")
     axes.invert_yaxis()
     axes.set(xlabel="trials (%)", xlim=(0.0, 100.0), title=f"(c) identities, {len(results)} trials")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, handlelength=1.0, columnspacing=1.0)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=3, handlelength=1.0)
 
 
 EXPERIMENT: Final = Experiment(
