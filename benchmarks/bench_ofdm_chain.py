@@ -66,7 +66,9 @@ def blocks(scene: str, seed: int, count: int, capture: str) -> tuple[OfdmSensor,
 def measure(sensor: OfdmSensor, frames: list[Frame], config: OfdmChainConfig) -> dict[str, float]:
     """Return costs in milliseconds: of a block on the mean, its percentiles, those of an estimate, and of the steps."""
     chain, tracker = OfdmChain(sensor, config), Tracker(default_tracker_config(sensor, config))
-    plain, with_estimate, tracking_s = [], [], 0.0
+    plain: list[float] = []
+    with_estimate: list[float] = []
+    tracking_s = 0.0
     for frame in frames:
         begin_s = time.process_time()
         output = chain(frame)

@@ -19,6 +19,7 @@ _EPILOG = """\b
 Examples:
   isactrack record -d awr1642://auto -c walk.cfg -o walk.h5 --duration 60s
   isactrack record -d "sim://awr1642?scene=crossing" -o sim.h5 --frames 100
+  isactrack record -d "sim://bistatic?scene=lab-crossing" -o radio.h5 --duration 10s
   isactrack record -d awr1642://auto -o night --segment-time 10min
 """
 
