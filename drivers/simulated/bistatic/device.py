@@ -45,16 +45,17 @@ def open_url(url: DeviceUrl) -> "SimulatedBistatic":
     Options: ``scene`` (a name of `isactrack.drivers.simulated.scene.SCENES`), ``link`` (``usb`` or ``udp``), ``seed``,
     ``speed`` (device seconds a second, ``max`` for as fast as possible), ``capture`` (``csi`` or ``iq``) and
     ``stagger`` (0 or 1) of the default profile, ``impairments`` (a name of `PRESETS`), ``snr`` (dB, in place of
-    theirs), ``pose``, see `parse_pose` (the room's place for a receiver if it is not given), ``clock`` (``own``, or
-    ``room`` for the time of the room that other devices of this process look at), ``loss``, ``dup`` and ``reorder``
-    (shares of packets that get lost, come twice, or change places with the next one), ``burst`` (packets that are lost
-    together) and ``fault`` (faults at set times, see `isactrack.drivers.simulated.bistatic.faults`).
+    theirs), ``ghosts`` (1: walls show people a second and a third time), ``pose``, see `parse_pose` (the room's place
+    for a receiver if it is not given), ``clock`` (``own``, or ``room`` for the time of the room that other devices of
+    this process look at), ``loss``, ``dup`` and ``reorder`` (shares of packets that get lost, come twice, or change
+    places with the next one), ``burst`` (packets that are lost together) and ``fault`` (faults at set times, see
+    `isactrack.drivers.simulated.bistatic.faults`).
     """
     if url.target != "bistatic":
         raise ConfigError(f"there is no simulated device {url.target!r}", "use sim://bistatic")
     o = url.take(
         scene="lab-crossing", link=LINKS[0], seed=0, speed=None, capture=None, stagger=None, impairments="typical",
-        snr=math.nan, pose=None, clock=CLOCKS[0], loss=0.0, dup=0.0, reorder=0.0, burst=1, fault="",
+        snr=math.nan, ghosts="0", pose=None, clock=CLOCKS[0], loss=0.0, dup=0.0, reorder=0.0, burst=1, fault="",
     )  # fmt: skip
     seed = int(o["seed"] or 0)
     if seed < 0:
@@ -66,6 +67,7 @@ def open_url(url: DeviceUrl) -> "SimulatedBistatic":
     snr_db = float(o["snr"] or 0.0)
     if not math.isnan(snr_db):
         radio = replace(radio, snr_db=snr_db)
+    ghosts = _one_of(url, "ghosts", o["ghosts"], ("0", "1")) == "1"
     scene = make_scene(str(o["scene"]), seed)
     plan = parse_faults(str(o["fault"]))
     for fault in plan:
@@ -86,6 +88,7 @@ def open_url(url: DeviceUrl) -> "SimulatedBistatic":
         capture=capture,
         stagger=stagger,
         room_clock=clock == "room",
+        ghosts=ghosts,
     )
 
 
@@ -136,6 +139,8 @@ class SimulatedBistatic(Device):
         What the default profile is changed to; a profile that is given is taken as it is.
     room_clock
         Whether the scene goes on with the room's clock instead of beginning anew with each start.
+    ghosts
+        Whether people are also seen by way of walls, see `BistaticChannel`.
     """
 
     def __init__(
@@ -153,6 +158,7 @@ class SimulatedBistatic(Device):
         capture: Capture | None = None,
         stagger: bool | None = None,
         room_clock: bool = False,
+        ghosts: bool = False,
     ) -> None:
         room = scene.room
         place = pose or (room.receiver if room is not None else Pose())
@@ -160,6 +166,7 @@ class SimulatedBistatic(Device):
         self._url = url
         self._scene = scene
         self._seed = seed
+        self._ghosts = ghosts
         self._impairments = impairments or PRESETS["typical"]
         self._room_tx_m = room.transmitter_in(place) if room is not None else None
         self._tx_m = self._room_tx_m or DEFAULT_TX_M
@@ -213,6 +220,7 @@ class SimulatedBistatic(Device):
             impairments=self._impairments,
             plan=plan,
             start_s=start_s,
+            ghosts=self._ghosts,
         )
 
     @property

@@ -20,6 +20,7 @@ from isactrack.drivers.bistatic.control import (
     encode_reply,
     parse_command,
 )
+from isactrack.drivers.bistatic.conversation import Conversation
 from isactrack.drivers.bistatic.framing import Packet, PacketKind, decode, fragments_of
 
 RATE = 552_960_000
@@ -196,3 +197,10 @@ def box() -> Iterator[ScriptedBox]:
     made = ScriptedBox()
     yield made
     made.close()
+
+
+@pytest.fixture
+def impatient_talk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that waits 0.3 s for replies."""
+    for ask in (Conversation._ask, Conversation._expect):
+        monkeypatch.setitem(ask.__kwdefaults__, "timeout_s", 0.3)

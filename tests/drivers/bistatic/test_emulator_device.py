@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from isactrack import ConfigError, DeviceError, DeviceTimeoutError, Frame
 from isactrack.drivers.bistatic import device as driver
 from isactrack.drivers.bistatic import usb_link
-from isactrack.drivers.bistatic.conversation import Conversation
 from isactrack.drivers.bistatic.profile import default_profile
 from isactrack.drivers.device import DeviceState
 from isactrack.drivers.registry import open_device
@@ -74,11 +73,9 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> list[ToySource]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch, impatient_talk: None) -> None:
     """A driver that waits 0.3 s for frames and replies."""
     monkeypatch.setattr(device_module, "read_deadline_s", lambda _period_s: 0.3)
-    for ask in (Conversation._ask, Conversation._expect):
-        monkeypatch.setitem(ask.__kwdefaults__, "timeout_s", 0.3)
     monkeypatch.setattr(driver, "_STATUS_S", 0.3)
     monkeypatch.setattr(usb_link, "WRITE_TIMEOUT_S", 0.3)
 
@@ -175,8 +172,8 @@ def test_samples_arrive_bit_by_bit_too(toys: list[ToySource]) -> None:
     "options",
     [
         "scene=nowhere", "link=serial", "seed=-1", "speed=0", "impairments=none-at-all", "clock=mine", "stagger=2",
-        "capture=video", "loss=2", "burst=0", "snr=loud", "pose=1", "fault=sleep@1s", "fault=overflow", "late=0.1",
-        "link=udp&fault=unplug@1s", "link=usb&fault=link-down@1s",
+        "ghosts=some", "capture=video", "loss=2", "burst=0", "snr=loud", "pose=1", "fault=sleep@1s", "fault=overflow",
+        "late=0.1", "link=udp&fault=unplug@1s", "link=usb&fault=link-down@1s",
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused_with_a_hint(options: str) -> None:
@@ -193,6 +190,18 @@ def test_options_change_the_default_profile_and_nothing_else() -> None:
         for before, after in zip(default_profile().splitlines(), changed.splitlines(), strict=True)
         if before != after
     ] == [('"csi"', '"iq"'), ("true", "false")]
+
+
+def test_walls_show_people_again_for_whoever_asks_for_ghosts() -> None:
+    firsts = []
+    for ghosts in "01":
+        with opened(f"{FAST}&scene=lab-walk&impairments=none&snr=90&ghosts={ghosts}") as device:
+            sensor = device.configure()
+            assert isinstance(sensor, OfdmSensor)
+            device.start()
+            firsts.append(sensor.decode(next(device.frames())))
+    share = np.mean(np.abs(firsts[1] - firsts[0]) ** 2) / np.mean(np.abs(firsts[0]) ** 2)
+    assert -40.0 < 10.0 * np.log10(share) < -15.0
 
 
 def test_the_room_says_where_radio_and_transmitter_stand_if_the_user_does_not(toys: list[ToySource]) -> None:

@@ -118,7 +118,8 @@ def test_a_block_that_is_not_whole_when_it_is_stopped_is_no_loss(radio: Any) -> 
         assert (stats.frames, stats.incomplete_frames, stats.lost_bytes) == (3, 0, 0)
 
 
-def test_a_radio_that_does_not_answer_cannot_be_opened(radio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient_talk")
+def test_a_radio_that_does_not_answer_cannot_be_opened(radio: Any) -> None:
     radio.mute = True
     link = UdpLink(radio.address)
     with pytest.raises(DeviceTimeoutError, match="does not answer identify"):
@@ -184,6 +185,7 @@ def test_silence_says_what_the_radio_says(radio: Any, status: dict[str, bool], s
         waited_for(device.take_events, "data from the radio again")
 
 
+@pytest.mark.usefixtures("impatient_talk")
 def test_a_radio_that_falls_silent_altogether_is_told_and_can_still_be_stopped(radio: Any) -> None:
     with make(radio) as device:
         device.configure()
