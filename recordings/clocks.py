@@ -4,7 +4,9 @@ Every frame carries two times: where it starts on the device's clock, and when i
 What lies between them is the offset of the two clocks, their drift, and a delay that is never negative: the frame may
 wait in a socket, or for a host that has other things to do, but it cannot arrive before it was sent. So the clock is a
 line *under* the arrivals. It is laid through the earliest arrival of each of many short spans by the median of the
-slopes between them (Theil and Sen), which neither long waits nor a few arrivals that are too early can turn.
+slopes between them (Theil and Sen), which neither long waits nor a few arrivals that are too early can turn. A host
+that is overloaded all the time turns it nevertheless; then, by a slope that no oscillator has, the line is laid flat,
+under the earliest of the points.
 
 The least delay itself (a card that gathers a packet before it sends it) cannot be told from an offset. Devices of one
 kind that run one profile share it, so that it cancels between their streams.
@@ -26,8 +28,14 @@ ENVELOPE_POINTS = 128
 """Spans that a stream is cut into; each gives its earliest arrival."""
 RESOLUTION_S = 1e-6
 """Least uncertainty of an offset that is claimed."""
+LARGEST_DRIFT = 300e-6
+"""No oscillator is farther off than this; what says so of one is a host that was kept from its work, or a simulation
+that does not go with the wall clock."""
+CLEAR_RAMP = 8.0
+"""Such a simulation makes a ramp that stands out of what scatters about it so many times."""
 _FRAMES_A_SPAN = 8
 _LEAST_POINTS = 16
+EARLIEST_SHARE = 0.1
 _MAD_TO_STD = 1.4826  # of a normal distribution
 
 
@@ -138,6 +146,8 @@ def estimate_clock(device_time_s: ArrayLike, host_monotonic_ns: ArrayLike) -> Cl
     few = (t.size + 3.0) / (t.size - 3.0)
     scatter_s = max(few * _MAD_TO_STD * float(np.median(np.abs(residual_s - late_s))), RESOLUTION_S)
     span_s = float(t[-1] - t[0])
+    if LARGEST_DRIFT < abs(slope) < CLEAR_RAMP * scatter_s / span_s:
+        slope, late_s = 0.0, float(np.quantile(_late_s(t, host), EARLIEST_SHARE))
     # An even spread of n points over T seconds has a variance of T^2/12: the line's slope is known to s/(T sqrt(n/12)).
     drift_std = scatter_s * math.sqrt(12.0 / t.size) / span_s
     since_first_s = reference_s - t[0] + late_s

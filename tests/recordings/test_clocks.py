@@ -65,6 +65,26 @@ def test_stalls_and_early_arrivals_do_not_turn_the_line() -> None:
     assert abs(error_s(foul, foul.reference_s, drift_ppm=20.0)) < 1e-3
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_host_that_is_overloaded_does_not_make_a_clock_drift(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    time_s, host_ns = arrivals(rng, 1500)
+    # It falls behind more and more, by most of a second, and is on time now and then; both turn the line.
+    behind_s = np.linspace(0.0, 0.8, time_s.size) * (1.0 + np.sin(0.3 * time_s + seed))
+    clock = estimate_clock(time_s, host_ns + np.rint(1e9 * behind_s).astype(np.int64))
+    assert clock is not None
+    assert clock.drift_ppm == 0.0
+    assert -1e-3 < error_s(clock, clock.reference_s) < 0.1
+    assert clock.offset_std_s > 0.05
+
+
+def test_a_simulation_that_is_slow_on_a_busy_host_keeps_its_pace() -> None:
+    time_s, host_ns = arrivals(np.random.default_rng(8), 600, drift_ppm=1e6, jitter_s=0.05)
+    clock = estimate_clock(time_s, host_ns)
+    assert clock is not None
+    assert clock.drift_ppm == pytest.approx(1e6, rel=0.01)
+
+
 def test_exact_arrivals_give_the_exact_line() -> None:
     time_s = np.arange(200) * PERIOD_S
     host_ns = START_NS + np.rint(1e9 * (0.25 + time_s * 0.5)).astype(np.int64)  # a simulation at double speed
