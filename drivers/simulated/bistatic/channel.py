@@ -36,9 +36,9 @@ FloatArray = NDArray[np.float64]
 SHADOW_RADIUS_M: Final = 0.2
 """Radius of the cylinder that a person is to a path that goes by."""
 DIRECT_SHADOW_DB: Final = 15.0
-"""Most that one person takes from the direct path; people lose 10 to 20 dB at 26 GHz."""
+"""Most that one person takes from the direct path, and from a leg by way of a wall: 10 to 20 dB at 26 GHz."""
 PATH_SHADOW_DB: Final = 10.0
-"""Most that one person takes from a leg of another path, which is wider where it scatters."""
+"""Most that one person takes from a leg of a path that is scattered, which is wider at that end."""
 _LEAST_ZONE_M: Final = 0.02
 
 
@@ -215,6 +215,10 @@ class BistaticChannel:
         phase = np.concatenate([np.full(n, math.pi), points.phase_rad])
         direct = wavelength / (4.0 * math.pi * self.direct_length_m) * self._seen(self.tx_m[None], self._zero[None])
         self._static_places = places
+        # A mirror makes a straight path of two legs: it is as wide as one between an antenna and the other's image.
+        images = (_mirrored(walls_m, np.broadcast_to(end, (n, 2))) for end in (self._zero, self.tx_m))
+        self._leg_ends = tuple(np.concatenate([image, points.position_m]) for image in images)
+        self._leg_most_db = np.concatenate([np.full(n, DIRECT_SHADOW_DB), np.full(len(places) - n, PATH_SHADOW_DB)])
         self._static_length = np.concatenate([[self.direct_length_m], legs[0] + legs[1]])
         self._static_sine = np.concatenate([[math.sin(self.direct_azimuth_rad)], places[:, 0] / legs[1]])
         self._static_gain = np.concatenate([direct, amplitude * np.exp(1j * phase) * self._seen(places, places)])
@@ -338,11 +342,11 @@ class BistaticChannel:
         """Return what is left (b, s) of the amplitudes of the static paths."""
         if not self._shadowing or not people.shape[1]:
             return np.ones((blocks, len(self._static_length)))
-        wavelength, places = self._sensor.wavelength_m, self._static_places
+        wavelength = self._sensor.wavelength_m
         direct = shadow_db(people[:, :, None], self.tx_m[None], self._zero[None], wavelength, DIRECT_SHADOW_DB)
         legs = [
-            shadow_db(people[:, :, None], end[None], places, wavelength, PATH_SHADOW_DB)
-            for end in (self.tx_m, self._zero)
+            shadow_db(people[:, :, None], begin[None], end, wavelength, self._leg_most_db)
+            for begin, end in zip((self.tx_m, self._zero), self._leg_ends, strict=True)
         ]
         loss = np.concatenate([direct, legs[0] + legs[1]], axis=2).sum(axis=1)
         return np.asarray(10.0 ** (-loss / 20.0))
@@ -361,7 +365,7 @@ class BistaticChannel:
 
 
 def shadow_db(
-    person_m: FloatArray, begin_m: FloatArray, end_m: FloatArray, wavelength_m: float, most_db: float
+    person_m: FloatArray, begin_m: FloatArray, end_m: FloatArray, wavelength_m: float, most_db: ArrayLike
 ) -> FloatArray:
     """Return what people at places (..., 2) take from straight paths between points (..., 2), dB; shapes broadcast.
 
@@ -377,7 +381,7 @@ def shadow_db(
     zone = np.sqrt(wavelength_m * np.maximum(along * (length - along), 0.0) / length)
     beyond = np.maximum(np.maximum(-along, along - length), 0.0)
     clearance = (np.hypot(across, beyond) - SHADOW_RADIUS_M) / np.maximum(zone, _LEAST_ZONE_M)
-    return np.asarray(0.5 * most_db * (1.0 - np.tanh(2.0 * clearance)))
+    return np.asarray(0.5 * np.asarray(most_db) * (1.0 - np.tanh(2.0 * clearance)))
 
 
 def _scattered(wavelength_m: float, rcs_m2: FloatArray, from_tx_m: FloatArray, from_rx_m: FloatArray) -> FloatArray:

@@ -291,6 +291,20 @@ def test_who_walks_through_the_direct_path_shadows_it_and_nobody_else_does() -> 
     assert made._static_weights(made._moving(times)[4][:, :0], len(times)) == pytest.approx(1.0)
 
 
+def test_a_mirrored_path_has_the_shadow_of_a_straight_one_as_long_as_it_is() -> None:
+    made = BistaticChannel(make_scene("lab-empty", 0), SENSOR)
+    far = 3  # the wall at the back, from left to right below
+    place, length = made._static_places[far - 1], made._static_length[far]
+    to_rx = np.linalg.norm(place)
+    along = place / to_rx
+    for from_rx, side in ((0.4 * to_rx, 0.0), (0.5 * to_rx, 0.3), (0.8 * to_rx, 0.3)):  # to the left: off the other leg
+        person = from_rx * along + side * np.array([-along[1], along[0]])
+        loss = -20.0 * np.log10(made._static_weights(person[None, None], 1)[0, far])
+        zone = math.sqrt(SENSOR.wavelength_m * from_rx * (length - from_rx) / length)
+        one_leg = 7.5 * (1.0 - math.tanh(2.0 * (side - 0.2) / zone))
+        assert loss == pytest.approx(one_leg, abs=0.3)
+
+
 def test_people_shadow_those_behind_them_but_not_themselves() -> None:
     made = channel(Scene("void"), shadowing=True)
     alone = made._shadows_on_people(np.array([[[0.0, 4.0]]]))
