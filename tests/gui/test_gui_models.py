@@ -222,7 +222,7 @@ def test_the_map_of_a_radio_has_targets_at_their_path_and_azimuth(make_snapshot:
     power[45, 30] = 100.0  # 30 degrees, path 12 m
     track = Track(1, TrackStatus.CONFIRMED, 0.0, np.array([3.0, 0.0, 4.0, 0.0]), np.eye(4), 5)
     azimuth = np.asarray(np.radians(np.linspace(-60.0, 60.0, 61)), np.float64)
-    spectrum = DelayAzimuthMap(power, np.arange(80) * 0.4, azimuth)
+    spectrum = DelayAzimuthMap(power, np.asarray(np.arange(80) * 0.4, np.float64), azimuth)
     snapshot = replace(
         make_snapshot(0), spectrum=spectrum, tracks=(track,),
         tx_position_m=(3.0, 0.0),
