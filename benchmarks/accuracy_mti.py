@@ -82,9 +82,9 @@ def breather(rng: np.random.Generator, time_s: Float, snr_db: float) -> tuple[Po
     return Points(still[:, None] + moves, gain), here
 
 
-def error_m(window: Complex, music: Music2d, where: Float, noise_power: float) -> float:
+def error_m(window: Complex, times_s: Float, music: Music2d, where: Float, noise_power: float) -> float:
     """Return how far from a position the strongest path near it is; NaN if there is none near it."""
-    paths = music(window, 0.0, noise_power).paths
+    paths = music(window, 0.0, noise_power, times_s).paths
     path, azimuth = path_length(where, np.asarray(SENSOR.tx_position_m)), np.arctan2(where[0], where[1])
     near = np.flatnonzero((abs(paths.path_m - path) < 0.6) & (abs(paths.azimuth_rad - azimuth) < np.radians(8.0)))
     if not near.size:
@@ -94,12 +94,13 @@ def error_m(window: Complex, music: Music2d, where: Float, noise_power: float) -
 
 def run(person: dict[bool, Complex], static: Complex, white: Complex, music: Music2d, where: Float) -> list[float]:
     """Return the error without clutter and filter, and that with each filter; NaN where a person is not found."""
-    out = [error_m(person[False][-WINDOW:] + white[-WINDOW:], music, where, 1.0)]
+    even, uneven = instants(())[-WINDOW:], instants(STAGGER)[-WINDOW:]
+    out = [error_m(person[False][-WINDOW:] + white[-WINDOW:], even, music, where, 1.0)]
     for kind, blocks, stagger in FILTERS.values():
         filter_ = make_clutter_filter(kind, blocks)
         moving = [filter_.push(block) for block in person[bool(stagger)] + static + white]
         window = np.stack([block for block in moving[-WINDOW:] if block is not None])
-        out.append(error_m(window, music, where, filter_.noise_gain))
+        out.append(error_m(window, uneven if stagger else even, music, where, filter_.noise_gain))
     return out
 
 

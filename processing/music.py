@@ -152,7 +152,7 @@ class Music2d:
         self._least_power = np.maximum(chance, db_to_power(self._config.min_snr_db))
         self._weak: WeakPathSearch | None = None
         if self._config.weak_paths:
-            self._weak = WeakPathSearch(self._manifold, low, high, self._cell, _FALSE_ALARM)
+            self._weak = WeakPathSearch(self._manifold, low, high, self._cell, sensor.wavelength_m, _FALSE_ALARM)
 
     @property
     def path_axis_m(self) -> FloatArray:
@@ -165,7 +165,11 @@ class Music2d:
         return self._grid.azimuth_axis_rad
 
     def __call__(
-        self, snapshots: NDArray[np.complexfloating], time_s: float, noise_power: float = math.nan
+        self,
+        snapshots: NDArray[np.complexfloating],
+        time_s: float,
+        noise_power: float = math.nan,
+        block_times_s: FloatArray | None = None,
     ) -> MusicOutput:
         """Return the paths in a window.
 
@@ -178,6 +182,9 @@ class Music2d:
         noise_power
             Mean noise power of a tone in a row of a block, in the units of `snapshots` squared; NaN if it is not known.
             What the weaker eigenvalues say is taken where it is more.
+        block_times_s
+            Times (T,) of the snapshots; None if they are evenly spaced. Only the search for weak paths wants to know:
+            a Doppler shift turns the phase from block to block by as much as these are apart.
 
         Raises
         ------
@@ -188,6 +195,8 @@ class Music2d:
             raise ValueError(
                 f"snapshots have shape {snapshots.shape}, expected (2 or more, {self._rows}, {self._tones})"
             )
+        if block_times_s is not None and block_times_s.shape != snapshots.shape[:1]:
+            raise ValueError(f"times have shape {block_times_s.shape}, expected ({snapshots.shape[0]},)")
         data = np.ascontiguousarray(snapshots, dtype=np.complex128).reshape(snapshots.shape[0], -1)
         values, vectors = gram_eigen_finite(data)
         noise = noise_floor(values, data.shape[1])
@@ -198,7 +207,7 @@ class Music2d:
         subspace = self._subspace(principal, values[:order], noise)
         share = self._grid.share(subspace)
         fit = self._fit(principal, self._strong(principal, subspace, share, noise), noise)
-        principal, fit = self._with_weak(data, vectors[:, :order], principal, fit, noise)
+        principal, fit = self._with_weak(data, vectors[:, :order], principal, fit, noise, _uneven(block_times_s))
         paths = self._paths(fit, principal, noise, time_s)
         if self._config.drop_shadows and len(paths) > 1:
             places = np.stack([paths.path_m, np.sin(paths.azimuth_rad)], axis=1)
@@ -228,7 +237,13 @@ class Music2d:
         return places
 
     def _with_weak(
-        self, data: ComplexArray, weights: ComplexArray, principal: ComplexArray, fit: PathFit | None, noise: float
+        self,
+        data: ComplexArray,
+        weights: ComplexArray,
+        principal: ComplexArray,
+        fit: PathFit | None,
+        noise: float,
+        times_s: FloatArray | None,
     ) -> tuple[ComplexArray, PathFit | None]:
         """Return the principal snapshots and the fit, both with those paths that no eigenvalue shows."""
         if self._weak is None:
@@ -238,7 +253,7 @@ class Music2d:
         outside = np.zeros((0, 2))
         while places.shape[0] + outside.shape[0] < self._config.max_paths:
             known = np.vstack([places, outside])
-            found = self._weak(without_paths(blocks, self._manifold, known), known[:, 0], noise)
+            found = self._weak(without_paths(blocks, self._manifold, known), known[:, 0], noise, times_s)
             if found is None:
                 break
             place, weight = found
@@ -340,6 +355,14 @@ def gram_eigen_finite(data: ComplexArray) -> tuple[FloatArray, ComplexArray]:
 
 def _direct_path_m(sensor: OfdmSensor) -> float:
     return sensor.direct_path_m if sensor.tx_position_m is not None else 0.0
+
+
+def _uneven(times_s: FloatArray | None) -> FloatArray | None:
+    """Return times (T,) counted from their first, or None if they are evenly spaced."""
+    if times_s is None:
+        return None
+    steps = np.diff(times_s)
+    return None if np.allclose(steps, steps[0], rtol=1e-3, atol=0.0) else times_s - times_s[0]
 
 
 def _thresholds(looks: int, most: int, probability: float) -> FloatArray:

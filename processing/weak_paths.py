@@ -2,16 +2,19 @@
 
 An eigenvalue rises above those of noise only if a path has more than ``sqrt(D T)`` times the noise power, 21 dB, as
 nothing is assumed of its vector. A path that is assumed to have a steering vector and, over the window, one Doppler
-shift needs 8 dB less. Which Doppler shift it is does not matter, nor that it is ambiguous.
+shift needs 7 dB less. Which Doppler shift it is does not matter, nor that it is ambiguous where blocks come evenly;
+where they are staggered it is not, so that the shifts of all path rates up to `MAX_PATH_RATE_MPS` are tried.
 
 Around paths that are known there is no such search: bodies are no points, and what is left of them is stronger than
 noise. The tones are weighed (Hann), so that beyond two cells of delay nothing of it is left.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import fft, next_fast_len
 from scipy.stats import gamma
 
 from isactrack.processing.music_spectrum import Manifold
@@ -21,8 +24,13 @@ FloatArray = NDArray[np.float64]
 
 GUARD_CELLS: Final = 2.0
 """How far in delay from a known path nothing is searched."""
-_STEPS: Final = 2.0
-"""Points of the search a cell of resolution, an axis."""
+MAX_PATH_RATE_MPS: Final = 6.0
+"""Fastest change of a path's length that is tried, 3 m/s towards transmitter and receiver at once."""
+_DOPPLER_STEPS: Final = 1.5
+_PATH_STEPS: Final = 1.25
+_SINE_STEPS: Final = 2.0
+"""Points of the search a cell of resolution; the window makes cells of delay twice as wide. What is found between them
+is 2 dB weaker at most, and is fitted afterwards."""
 
 
 class WeakPathSearch:
@@ -37,23 +45,40 @@ class WeakPathSearch:
         lies outside is not taken for a path inside.
     cell
         Resolution (2,) in path length and sine of azimuth.
+    wavelength_m
+        Wavelength of the carrier.
     false_alarm
         Probability that noise alone gives a path.
     """
 
-    def __init__(self, manifold: Manifold, low_m: float, high_m: float, cell: FloatArray, false_alarm: float) -> None:
+    def __init__(
+        self,
+        manifold: Manifold,
+        low_m: float,
+        high_m: float,
+        cell: FloatArray,
+        wavelength_m: float,
+        false_alarm: float,
+    ) -> None:
         low_m, high_m = low_m - GUARD_CELLS * cell[0], high_m + GUARD_CELLS * cell[0]
-        self._path = np.linspace(low_m, high_m, max(int(_STEPS * (high_m - low_m) / cell[0]), 2))
-        self._sine = np.linspace(-1.0, 1.0, max(int(_STEPS * 2.0 / cell[1]), 2))
+        self._path = np.linspace(low_m, high_m, max(int(_PATH_STEPS * (high_m - low_m) / cell[0]), 2))
+        self._sine = np.linspace(-1.0, 1.0, max(int(_SINE_STEPS * 2.0 / cell[1]), 2))
         window = np.hanning(manifold.wavenumbers.size + 2)[1:-1]
         tones = np.conj(manifold.along_tones(self._path)) * window / np.sqrt(np.sum(window**2))
-        self._tones = np.ascontiguousarray(tones.T)
-        self._rows = np.conj(manifold.along_rows(self._sine)) / np.sqrt(manifold.rows.size)
+        # Single precision is enough to find a maximum, and half the work.
+        self._tones = np.ascontiguousarray(tones.T, dtype=np.complex64)
+        rows = np.conj(manifold.along_rows(self._sine)) / np.sqrt(manifold.rows.size)
+        self._rows = rows.astype(np.complex64)
         self._guard = GUARD_CELLS * cell[0]
+        self._max_doppler_hz = MAX_PATH_RATE_MPS / wavelength_m
         self._false_alarm = false_alarm
 
     def __call__(
-        self, residual: ComplexArray, known_m: FloatArray, noise_power: float
+        self,
+        residual: ComplexArray,
+        known_m: FloatArray,
+        noise_power: float,
+        block_times_s: FloatArray | None = None,
     ) -> tuple[FloatArray, ComplexArray] | None:
         """Return the place (2,) of the strongest path, and weights (T,) of norm 1 of the snapshots that add up to it.
 
@@ -67,20 +92,37 @@ class WeakPathSearch:
             Lengths (n,) of those.
         noise_power
             Noise power of an observation.
+        block_times_s
+            Times (T,) of the snapshots where they are not evenly spaced.
         """
         free = np.all(np.abs(self._path[:, None] - known_m) > self._guard, axis=1)
-        if not free.any():
+        if not free.any() or noise_power <= 0.0:
             return None
         blocks, rows, tones = residual.shape
-        delays = (residual.reshape(-1, tones) @ self._tones[:, free]).reshape(blocks, rows, -1)
+        # Scaled to noise of unit power: single precision has no room for any unit that the data may come in.
+        scaled = (residual * (1.0 / np.sqrt(noise_power * blocks))).astype(np.complex64)
+        delays = (scaled.reshape(-1, tones) @ self._tones[:, free]).reshape(blocks, rows, -1)
         steered = self._rows @ delays  # (T, sine, path)
-        doppler = np.exp(-2j * np.pi * np.outer(np.arange(2 * blocks) / (2.0 * blocks), np.arange(blocks)))
-        turned = (doppler @ steered.reshape(blocks, -1)) / np.sqrt(blocks)
+        turned, phases = self._turned(steered.reshape(blocks, -1), block_times_s)
         power = turned.real**2 + turned.imag**2
         best = int(np.argmax(power))
-        # Twice as fine a grid an axis as there are independent cells: noise has a maximum more often than once a cell.
-        if power.flat[best] <= noise_power * gamma.isf(self._false_alarm / power.size, 1.0):
+        # More points than independent cells: the maximum of noise between points counts too.
+        if power.flat[best] <= gamma.isf(self._false_alarm / power.size, 1.0):
             return None
         which, cell = np.divmod(best, steered[0].size)
         sine, path = np.divmod(cell, steered.shape[2])
-        return np.array([self._path[free][path], self._sine[sine]]), doppler[which] / np.sqrt(blocks)
+        weights = np.exp(1j * phases(int(which))) / np.sqrt(blocks)
+        return np.array([self._path[free][path], self._sine[sine]]), weights
+
+    def _turned(
+        self, series: NDArray[np.complex64], times_s: FloatArray | None
+    ) -> tuple[NDArray[np.complex64], Callable[[int], FloatArray]]:
+        """Return sums (shift, n) of series (T, n) against Doppler shifts, and the phases (T,) of a shift's weights."""
+        blocks = series.shape[0]
+        if times_s is None:
+            shifts = next_fast_len(int(_DOPPLER_STEPS * blocks))
+            return fft(series, shifts, axis=0), lambda k: -2.0 * np.pi * k / shifts * np.arange(blocks)
+        span_s = float(np.ptp(times_s)) * blocks / (blocks - 1)
+        half = int(np.ceil(_DOPPLER_STEPS * span_s * self._max_doppler_hz))
+        phases = -2.0 * np.pi * self._max_doppler_hz * np.outer(np.arange(-half, half + 1) / half, times_s)
+        return np.exp(1j * phases).astype(np.complex64) @ series, lambda k: phases[k]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isactrack.drivers.bistatic.profile import stagger_pattern
 from isactrack.errors import ConfigError
 from isactrack.ofdm import ArrayModel, OfdmSensor
 from isactrack.processing.model_order import edge_order, mdl_order, noise_edge, noise_floor
@@ -419,23 +420,40 @@ def test_what_paths_leave_is_least_squares_of_each_snapshot() -> None:
 def test_path_too_weak_for_an_eigenvalue_is_found_by_its_doppler(doppler_hz: float) -> None:
     eigen_only = Music2d(SENSOR, MusicConfig(weak_paths=False), max_path_m=30.0)
     for seed in range(5):
-        data = noise(np.random.default_rng(seed)) + echo(9.0, 0.2, doppler_hz, 18.5)
+        data = noise(np.random.default_rng(seed)) + echo(9.0, 0.2, doppler_hz, 19.5)
         assert len(eigen_only(data, 0.0, 1.0).paths) == 0
         output = MUSIC(data, 0.0, 1.0)
         assert output.order == 0
         np.testing.assert_allclose(output.paths.path_m, [9.0], atol=0.2)
         np.testing.assert_allclose(output.paths.azimuth_rad, [0.2], atol=0.1)
-        assert output.paths.snr_db[0] == pytest.approx(18.5, abs=3.0)
+        assert output.paths.snr_db[0] == pytest.approx(19.5, abs=3.0)
 
 
 def test_weak_path_beside_a_strong_one_is_found_but_none_is_made_of_what_a_strong_one_leaves() -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        data = noise(rng) + echo(9.0, 0.2, 30.0, 40.0) + echo(12.0, -0.3, 20.0, 18.5)
+        data = noise(rng) + echo(9.0, 0.2, 30.0, 40.0) + echo(12.0, -0.3, 20.0, 19.5)
         paths = MUSIC(data, 0.0, 1.0).paths
         np.testing.assert_allclose(paths.path_m, [9.0, 12.0], atol=0.3)
         alone = MUSIC(noise(rng) + echo(9.0, 0.2, 30.0, 50.0), 0.0, 1.0).paths
         np.testing.assert_allclose(alone.path_m, [9.0], atol=0.01)
+
+
+def test_weak_paths_of_staggered_blocks_are_found_by_their_times() -> None:
+    late = np.array(stagger_pattern(864)) * SENSOR.frame_period_s / 864
+    times = SENSOR.frame_period_s * np.arange(T) + late[:T]
+    turn = np.exp(2j * np.pi * 251.0 * times)[:, None, None]  # what evenly spaced blocks would see stand still
+    known = blind = 0
+    for seed in range(8):
+        data = noise(np.random.default_rng(seed)) + turn * echo(9.0, 0.2, 0.0, 20.0)
+        known += len(MUSIC(data, 0.0, 1.0, times).paths)
+        blind += len(MUSIC(data, 0.0, 1.0).paths)
+    assert known == 8 and blind <= 2
+    even = SENSOR.frame_period_s * np.arange(T) + 7.0
+    data = noise(np.random.default_rng(0)) + echo(9.0, 0.2, 33.0, 20.0)
+    np.testing.assert_array_equal(MUSIC(data, 0.0, 1.0, even).paths.path_m, MUSIC(data, 0.0, 1.0).paths.path_m)
+    with pytest.raises(ValueError, match="times"):
+        MUSIC(data, 0.0, 1.0, even[1:])
 
 
 # --- shadows ---------------------------------------------------------------------------------------------------------
