@@ -64,6 +64,8 @@ _GATE_GROWTH_S: Final = 0.5e-9
 """Growth of the gate with each block that was not found: the drift is not known better."""
 _SLOW: Final = 0.02
 _TINY: Final = 1e-300
+_FAR: Final = 0.2
+"""Error of the axis, in resolutions, that is not pulled back over many blocks but ended at once, by a new template."""
 _ANCHOR_EVERY: Final = 10
 _ANCHOR_MEMORIES: Final = 4.0
 """Memories of the template over which the direct path pulls it back."""
@@ -138,7 +140,7 @@ class ReferencePath:
         self._track = DelayTrack(self._grid.window_s)
         self._anchor: tuple[float, complex] | None = None
         self._locked = self._settled = False
-        self._misses = 0
+        self._misses = self._elsewhere = 0
         self._usual_quality, self._usual_level = 1.0, 1.0
         self._candidate: tuple[float, int] | None = None
 
@@ -203,7 +205,10 @@ class ReferencePath:
             fit, status = self._best(template, block, self._track.predict(counter)), CalibrationStatus.ACQUIRING
         good = fit.found and fit.quality >= self._config.min_quality
         self._follow(fit, status, counter, good)
-        if status is CalibrationStatus.LOCKED or (status is CalibrationStatus.ACQUIRING and good):
+        # A direct path that is stronger than it ever was had been shadowed when the template began.
+        held = status is CalibrationStatus.HELD and template.rest_tells(noise)
+        returned = held and fit.direct_power * _SHADOW**2 > fit.rest**2
+        if status is CalibrationStatus.LOCKED or returned or (status is CalibrationStatus.ACQUIRING and good):
             self._learn(template, fit, block)
         result = _taken(counter, time_s, fit.delay_s, fit.phase_rad, fit.level, fit.quality, status)
         return fit.aligned / fit.level, result
@@ -231,8 +236,8 @@ class ReferencePath:
         template.learn(fit, block)
         if not self._locked and template.blocks >= ACQUIRE_BLOCKS:
             self._lock(template)
-        elif self._anchor is not None and template.blocks % _ANCHOR_EVERY == 0:
-            self._pull(template, *self._anchor)
+        elif template.cell is not None and self._anchor is not None and template.blocks % _ANCHOR_EVERY == 0:
+            self._pull(template, template.cell, self._anchor)
 
     def _lock(self, template: StillTemplate) -> None:
         """Put the direct path of the template where it belongs, and remember how it is seen there."""
@@ -250,22 +255,29 @@ class ReferencePath:
         found, _ = fit_direct_path(template.mean, cell, self._grid, cell.delay_s)
         return found, resolve_direct_path(template.mean, cell, self._grid, found, template.noise) - cell.delay_s
 
-    def _pull(self, template: StillTemplate, delay_s: float, gain: complex) -> None:
-        """Turn the template a little way back to where its direct path was."""
-        if template.cell is None:
+    def _pull(self, template: StillTemplate, cell: DirectCell, anchor: tuple[float, complex]) -> None:
+        """Turn the template a little way back to where its direct path was; give it up if that is somewhere else."""
+        delay, gain = anchor
+        far = _FAR * self._sensor.delay_resolution_s
+        found, seen = fit_direct_path(template.mean, cell, self._grid, delay)
+        anywhere, _ = fit_direct_path(template.mean, cell, self._grid)
+        self._elsewhere = self._elsewhere + 1 if abs(self._grid.wrap(anywhere - found)) > far else 0
+        if self._elsewhere >= CONFIRM_BLOCKS:
+            self.reset()
             return
-        if not self._settled and template.blocks >= self._config.template_blocks:
-            self._settled = True
+        changed = abs(found - delay) > far or not _SHADOW < abs(seen) / max(abs(gain), _TINY) < 1.0 / _SHADOW
+        if changed or (not self._settled and template.blocks >= self._config.template_blocks):
             # People who were there in the first moments have moved on: the mean tells better now.
-            single, late = self._late(template, template.cell)
-            self._anchor = single - late, gain
-            delay_s = single - late
-        found, seen = fit_direct_path(template.mean, template.cell, self._grid, delay_s)
-        if abs(found - delay_s) > self._sensor.delay_resolution_s or seen == 0.0:
-            return
-        share = min(1.0, _ANCHOR_EVERY / (_ANCHOR_MEMORIES * self._config.template_blocks))
-        apart = gain / seen
-        template.turn(share * (delay_s - found), share * math.atan2(apart.imag, apart.real))
+            self._settled = True
+            found, late = self._late(template, cell)
+            if abs(late) > far:
+                self.reset()
+                return
+            delay, gain = self._anchor = found - late, seen
+        if abs(found - delay) < self._sensor.delay_resolution_s:
+            share = min(1.0, _ANCHOR_EVERY / (_ANCHOR_MEMORIES * self._config.template_blocks))
+            apart = gain / seen if seen else 1.0 + 0.0j
+            template.turn(share * (delay - found), share * math.atan2(apart.imag, apart.real))
 
     # --- a block -----------------------------------------------------------------------------------------------------
 

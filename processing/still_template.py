@@ -63,6 +63,8 @@ class Fit:
         Correlation with the template, the noise taken off, 0 to 1.
     direct, rest
         Amplitudes of the two parts relative to the template's, in phase with the fit.
+    direct_power
+        Power in the direct path's cell, whatever its shape, relative to the template's.
     rest_quality
         Correlation of the rest alone.
     found, rest_found
@@ -76,6 +78,7 @@ class Fit:
     quality: float
     direct: float
     rest: float
+    direct_power: float
     rest_quality: float
     found: bool
     rest_found: bool
@@ -236,6 +239,7 @@ class StillTemplate:
             quality=_correlation(direct + rest, energy, max(whole - noise * (cell + size), 0.05 * whole)),
             direct=direct / direct_energy,
             rest=rest / rest_energy,
+            direct_power=in_cell / direct_energy,
             rest_quality=_correlation(rest, rest_energy, max(beside - noise * size, 0.05 * beside)),
             found=level > 0.0 and (direct + rest) ** 2 > _DETECTION * noise * energy,
             rest_found=rest > 0.0 and rest**2 > _DETECTION * noise * rest_energy,

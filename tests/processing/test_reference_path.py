@@ -250,6 +250,22 @@ def test_another_room_is_learned_anew(
     assert set(status[-5:]) == {CalibrationStatus.LOCKED}
 
 
+@pytest.mark.parametrize("seed", [22, 23, 24])
+def test_shadow_from_the_start_is_got_over(seed: int, radio: OfdmSensor, radio_room: type[Room]) -> None:
+    """Another path may be taken for the direct one, until that comes: then the axis is put right."""
+    room = radio_room(radio, seed, 25.0)
+    shadow = 10 ** (-15 / 20) * np.exp(0.7j)
+    delays = _delays(room.rng, 420)
+    wall = room.path(radio.direct_path_m + 6.0, radio.direct_azimuth_rad, 0.7)
+
+    def channel(m: int) -> Channel:
+        return np.asarray(room.direct * (shadow if m < 60 else 1.0) + room.rest + wall)
+
+    _, taken = _run(ReferencePath(radio, CalibrationConfig(template_blocks=100)), room, delays, channel)
+    assert _of(taken[300:], CalibrationStatus.LOCKED).all()
+    assert np.abs(_errors(taken, delays, radio.delay_max_s)[300:]).max() < 0.4e-9
+
+
 def test_bad_first_block_does_not_stay(radio: OfdmSensor, radio_room: type[Room]) -> None:
     room, other = radio_room(radio, 14, 20.0), radio_room(radio, 15, 20.0, echoes=40)
     other.still = other.still - other.direct
