@@ -301,11 +301,11 @@ class OfdmChain:
 
     def _estimate(self) -> OfdmChainOutput:
         """Return what the window shows."""
-        time_s = float(np.mean([one.time_s for one in self._window]))
+        times_s = np.array([one.time_s for one in self._window])
+        time_s = float(times_s.mean())
         noise = [one.noise_power for one in self._window if math.isfinite(one.noise_power)]
-        found = self._music(
-            np.stack([one.channel for one in self._window]), time_s, float(np.mean(noise)) if noise else math.nan
-        )
+        noise_power = float(np.mean(noise)) if noise else math.nan
+        found = self._music(np.stack([one.channel for one in self._window]), time_s, noise_power, times_s)
         return OfdmChainOutput(
             time_s=time_s,
             detections=self._targets(found.paths),
