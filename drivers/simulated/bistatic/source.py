@@ -314,6 +314,7 @@ class RadioSource:
         )
 
 
+_WALK_PART: Final = 1024
 _COLD_C: Final = 31.0
 _WARMTH_C: Final = 12.0
 _WARM_UP_S: Final = 300.0
@@ -324,13 +325,16 @@ class _Walk:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._sums = np.zeros(1)
+        self._parts: list[FloatArray] = []  # of element 1 on; none is ever moved, in however many hours
 
     def __getitem__(self, index: int) -> float:
-        while index >= len(self._sums):
-            steps = self._rng.standard_normal(1024)
-            self._sums = np.concatenate([self._sums, self._sums[-1] + np.cumsum(steps)])
-        return float(self._sums[index])
+        if index <= 0:
+            return 0.0
+        part, place = divmod(index - 1, _WALK_PART)
+        while part >= len(self._parts):
+            last = self._parts[-1][-1] if self._parts else 0.0
+            self._parts.append(last + np.cumsum(self._rng.standard_normal(_WALK_PART)))
+        return float(self._parts[part][place])
 
 
 def _normal(rng: np.random.Generator, shape: int | tuple[int, ...]) -> ComplexArray:

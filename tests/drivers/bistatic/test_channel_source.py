@@ -64,7 +64,8 @@ def delays(csi: np.ndarray, clean: np.ndarray) -> np.ndarray:
     turned = np.sum(csi * np.conj(clean), axis=1)
     coarse = -np.angle(np.sum(turned[:, 1:] * np.conj(turned[:, :-1]), axis=1)) / (2.0 * np.pi * 6.48e6)
     tones = SENSOR.tone_frequencies_hz
-    left = np.angle(turned * np.exp(2j * np.pi * tones * coarse[:, None]))
+    aligned = turned * np.exp(2j * np.pi * tones * coarse[:, None])
+    left = np.angle(aligned * np.conj(aligned.sum(axis=1, keepdims=True)))  # far from where phases wrap
     return coarse - (left - left.mean(axis=1, keepdims=True)) @ tones / (tones @ tones) / (2.0 * np.pi)
 
 
