@@ -16,18 +16,17 @@ What such an estimate is, and is not:
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
+from isactrack.drivers.capture_file import CaptureFile
 from isactrack.errors import ConfigError, RecordingError
 from isactrack.frame import GROUP_WORDS, NO_FLAGS, BlockFlag, BlockInfo, Frame
 from isactrack.ofdm import ArrayModel, OfdmSensor
-from isactrack.source import Source
 from isactrack.units import NS_PER_S
 
 CHIPS: Final = ("4339", "43455c0", "4358", "4366c0")
@@ -46,7 +45,6 @@ _PLANS: Final = {
     40: (58, 1, (11, 25, 53)),
     80: (122, 1, (11, 39, 75, 103)),
 }
-BANDWIDTHS_MHZ: Final = tuple(_PLANS)
 
 
 def data_subcarriers(bandwidth_mhz: int) -> tuple[int, ...]:
@@ -95,7 +93,7 @@ class _Packet:
     rows: Sequence[int]
 
 
-class NexmonFile(Device):
+class NexmonFile(CaptureFile):
     """A pcap file of nexmon's channel estimates as a device.
 
     Parameters
@@ -105,7 +103,7 @@ class NexmonFile(Device):
     chip
         The receiver's chip, one of `CHIPS`: it decides how the words are packed.
     bandwidth_mhz
-        Of the channel, one of `BANDWIDTHS_MHZ`.
+        Of the channel: 20, 40 or 80.
     transmitter
         Address of the transmitter, e.g. ``00:12:34:56:00:03``; None if there is only one.
 
@@ -118,9 +116,6 @@ class NexmonFile(Device):
     """
 
     def __init__(self, path: Path, *, chip: str, bandwidth_mhz: int, transmitter: str | None = None) -> None:
-        super().__init__()
-        self._path = path
-        self._chip = chip
         capture = _load(path, chip, bandwidth_mhz)
         chosen = _of_transmitter(capture.src_addr, transmitter)
         chan_spec = _chan_spec(capture.chan_spec[chosen], bandwidth_mhz)
@@ -128,36 +123,7 @@ class NexmonFile(Device):
         self._packets = _packets(self._rows)
         self._radio = _sensor(chip, bandwidth_mhz, chan_spec, self._rows, self._packets)
         self._bins = np.asarray(self._radio.tones) % self._radio.fft_size
-        self._frames: Iterator[Frame] = iter(())
-        self._stats = DeviceStats()
-
-    @property
-    def info(self) -> DeviceInfo:
-        """Name of the file and of the chip."""
-        return DeviceInfo(url=self._path.name, model=self._radio.model, source=Source.HARDWARE, origin=Source.HARDWARE)
-
-    @property
-    def stats(self) -> DeviceStats:
-        """Counters since the last start."""
-        return replace(self._stats)
-
-    def _configure(self, profile: str | None) -> OfdmSensor:
-        if profile is not None:
-            raise ConfigError("a capture file cannot be given a profile", "leave it out: chip and bandwidth are all")
-        return self._radio
-
-    def _start(self) -> None:
-        self._stats = DeviceStats()
-        self._frames = self._read_frames()
-
-    def _read(self, timeout_s: float | None) -> Frame | None:
-        return next(self._frames, None)
-
-    def _stop(self) -> None:
-        self._frames = iter(())
-
-    def _close(self) -> None:
-        return
+        super().__init__(path, self._radio)
 
     def _read_frames(self) -> Iterator[Frame]:
         first, last_counter = self._packets[0].time_ns, None

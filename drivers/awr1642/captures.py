@@ -27,11 +27,10 @@ from isactrack.drivers.awr1642.profile import (
     parse_profile,
     tx_position,
 )
-from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
+from isactrack.drivers.capture_file import CaptureFile
 from isactrack.errors import ConfigError, RecordingError
 from isactrack.fmcw import FmcwSensor, IqOrder
 from isactrack.frame import Frame
-from isactrack.source import Source
 from isactrack.units import NS_PER_S
 
 DATA_PORT: Final = 4098
@@ -54,7 +53,7 @@ def open_capture(
     loops: int | None = None,
     iq_order: IqOrder | None = None,
     model: str | None = None,
-) -> "CaptureFile":
+) -> CaptureFile:
     """Open a capture of another program as a device.
 
     Parameters
@@ -103,66 +102,6 @@ def open_capture(
     if _pcap_byte_order(magic):
         return PcapFile(path, sensor, text)
     return AdcDataFile(path, sensor, text)
-
-
-class CaptureFile(Device):
-    """A file of samples that were captured from hardware, as a device; it is configured from the start.
-
-    Parameters
-    ----------
-    path
-        The file.
-    sensor
-        What the radar ran.
-    profile_text
-        The text that says so, verbatim.
-    """
-
-    def __init__(self, path: Path, sensor: FmcwSensor, profile_text: str) -> None:
-        super().__init__()
-        self._path = path
-        self._capture_sensor = sensor
-        self._profile_text = profile_text
-        self._frames: Iterator[Frame] = iter(())
-        self._stats = DeviceStats()
-
-    @property
-    def info(self) -> DeviceInfo:
-        """Name of the file and the radar's model."""
-        return DeviceInfo(
-            url=self._path.name, model=self._capture_sensor.model, source=Source.HARDWARE, origin=Source.HARDWARE
-        )
-
-    @property
-    def profile_text(self) -> str:
-        """The text of the profile, verbatim."""
-        return self._profile_text
-
-    @property
-    def stats(self) -> DeviceStats:
-        """Counters since the last start."""
-        return replace(self._stats)
-
-    def _configure(self, profile: str | None) -> FmcwSensor:
-        if profile is not None:
-            raise ConfigError("a capture file cannot be given another profile", "open it with the right one")
-        return self._capture_sensor
-
-    def _start(self) -> None:
-        self._stats = DeviceStats()
-        self._frames = self._read_frames()
-
-    def _read(self, timeout_s: float | None) -> Frame | None:
-        return next(self._frames, None)
-
-    def _stop(self) -> None:
-        self._frames = iter(())
-
-    def _close(self) -> None:
-        return
-
-    def _read_frames(self) -> Iterator[Frame]:
-        raise NotImplementedError
 
 
 class AdcDataFile(CaptureFile):
