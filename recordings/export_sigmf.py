@@ -192,8 +192,8 @@ def _event_annotations(frames: FrameRange) -> Iterator[dict[str, object]]:
 
 
 def _block(block: BlockInfo) -> dict[str, object]:
-    """Return what a radio said of a block; JSON has no NaN, so what is not known is null."""
-    known = {name: None if math.isnan(value) else value for name, value in asdict(block).items()}
+    """Return what a radio said of a block; JSON has neither NaN nor infinity, so what is no number is null."""
+    known = {name: value if math.isfinite(value) else None for name, value in asdict(block).items()}
     return {**known, "flags": int(block.flags)}
 
 

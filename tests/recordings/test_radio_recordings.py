@@ -319,6 +319,10 @@ def move_window(file: h5py.File) -> None:
     file["frames/timing_samples"][4] += 1.0
 
 
+def move_windows_beyond_all(file: h5py.File) -> None:
+    file["frames/timing_samples"][4:6] = np.inf
+
+
 def cool_down(file: h5py.File) -> None:
     file["frames/temperature_c"][4] = 12.0
 
@@ -336,6 +340,7 @@ FAULTS: list[tuple[Callable[[h5py.File], None], list[str]]] = [
     (negative_noise, ["block values possible", READABLE]),
     (forget_fragment, ["holes flagged", READABLE]),
     (move_window, [READABLE]),
+    (move_windows_beyond_all, ["ticks go with counters", "block values possible", READABLE]),
     (cool_down, [READABLE]),
     (lengthen_column, ["dataset lengths agree"]),
 ]
