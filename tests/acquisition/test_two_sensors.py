@@ -1,7 +1,9 @@
 """Tracks of two devices come into one frame and on one clock, and lie over each other where people are the same."""
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,22 +154,35 @@ def test_a_distance_of_nothing_is_refused() -> None:
         overlay(table([0.0], [[0.0, 0.0]]), table([0.0], [[0.0, 0.0]]), match_distance_m=0.0)
 
 
+SECONDS = 6.0
+
+
+def record_both(scene: str, folder: Path) -> dict[str, Path]:
+    """Record both devices in one session, at the pace of the wall clock, which a busy host may need some tries for."""
+    for attempt in range(3):
+        RoomClock.reset()
+        paths = {name: folder / f"{name}-{attempt}.h5" for name in ("awr1642", "bistatic")}
+        sessions = {}
+        for name, path in paths.items():
+            device = open_device(f"sim://{name}?scene={scene}&seed=1001&clock=room")
+            device.configure()
+            sessions[name] = Session(
+                device, recorder=RecordingWriter(path, describe_device(device)), duration_s=SECONDS
+            )
+        with SessionGroup(sessions) as group:
+            group.start()
+            began_s = time.monotonic()
+            assert group.wait(60.0)
+            if time.monotonic() - began_s < SECONDS + 0.5:
+                return paths
+    return pytest.skip(f"this host cannot simulate both devices at their pace: {SECONDS} s took too long three times")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", ["lab-walk", "lab-parallel"])
 def test_radar_and_radio_overlay_in_their_room(scene: str, tmp_path: Path) -> None:
-    """Both run at the pace of the wall clock, and a host with nothing else to do estimates their clocks to a few ms."""
-    RoomClock.reset()
-    paths = {name: tmp_path / f"{name}.h5" for name in ("awr1642", "bistatic")}
-    sessions = {}
-    for name, path in paths.items():
-        device = open_device(f"sim://{name}?scene={scene}&seed=1001&clock=room")
-        device.configure()
-        sessions[name] = Session(device, recorder=RecordingWriter(path, describe_device(device)), duration_s=6.0)
-    with SessionGroup(sessions) as group:
-        group.start()
-        assert group.wait(60.0)
+    paths = record_both(scene, tmp_path)
     with open_recording(paths["awr1642"]) as radar, open_recording(paths["bistatic"]) as radio:
-        assert radar.pose != radio.pose
         recordings = {"radar": radar, "radio": radio}
         tables = {name: TrackTable.from_tracks(one.tracks for one in track(each)) for name, each in recordings.items()}
         moved = tracks_in_room(recordings, tables)
@@ -177,6 +192,7 @@ def test_radar_and_radio_overlay_in_their_room(scene: str, tmp_path: Path) -> No
         assert len(pairs) > 0.8 * pairs.first_points
         assert len(set(pairs.first_id.tolist())) >= people
         assert np.median(pairs.distance_m) < 0.3
-        # In the frames of the sensors themselves the same tracks are more than a metre apart.
-        apart_m = float(np.hypot(radar.pose.x_m - radio.pose.x_m, radar.pose.y_m - radio.pose.y_m))
-        assert apart_m > 1.0
+        # Without the poses the same tracks do not: they are as far apart as the sensors, turned about each other.
+        one, other = (replace(moved[name], position_m=tables[name].position_m) for name in recordings)
+        bare = overlay(one, other, match_distance_m=3.0)
+        assert np.median(bare.distance_m) > max(0.4, 1.5 * float(np.median(pairs.distance_m)))
