@@ -80,7 +80,7 @@ def _target(text: str, profile: Path | None, folder: Path) -> Iterator["Target"]
         addresses, _ = parse_options(url)
         port = None if url.target in ("", "auto") else url.target
         yield Target(console_port=port, addresses=addresses, folder=folder, rate=rate)
-    elif url.scheme == "sim":
+    elif url.scheme == "sim" and url.target != "bistatic":
         from isactrack.drivers.simulated.device import open_url
 
         with open_url(url) as device:
@@ -89,7 +89,11 @@ def _target(text: str, profile: Path | None, folder: Path) -> Iterator["Target"]
                 console_port=board.serial_port, addresses=board.addresses, folder=folder, rate=rate, simulated=True
             )
     else:
-        raise ConfigError(f"the doctor knows nothing of {url.scheme}://", "give awr1642://... or sim://awr1642")
+        raise ConfigError(
+            f"the doctor looks at radar boards, not at what {url.text!r} names",
+            "give awr1642://... or sim://awr1642; a bistatic radio says what is wrong when it is opened: "
+            "`isactrack record -d URL -o FILE --frames 10 -v`",
+        )
 
 
 def _print(found: list["Diagnosis"]) -> None:

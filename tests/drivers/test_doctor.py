@@ -451,8 +451,11 @@ def test_the_rules_come_out_as_they_are_installed(capsys: Capture) -> None:
 
 
 def test_other_devices_have_no_doctor(capsys: Capture) -> None:
-    assert run(["doctor", "-d", "file://run.h5"]) == 2
-    assert "nothing of file://" in capsys.readouterr().err
+    for url in ("file://run.h5", "sim://bistatic", "bistatic://usb"):
+        assert run(["doctor", "-d", url]) == 2
+        told = capsys.readouterr().err
+        assert f"not at what '{url}' names" in told
+        assert "record -d URL" in told
 
 
 def test_the_table_has_a_row_for_each_line(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
