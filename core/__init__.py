@@ -1,4 +1,4 @@
-"""From a radar on the bench to named tracks on the screen and in a file.
+"""From a radar or a bistatic radio to named tracks on the screen and in a file.
 
 The words everybody speaks. A device (`isactrack.drivers`) yields frames, a chain (`isactrack.processing`) turns a frame
 into detections, a tracker (`isactrack.tracking`) turns detections into tracks, and everything that passes can be
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from isactrack.tracks import Track, TrackStatus
     from isactrack.truth import Truth
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "ArrayModel",
