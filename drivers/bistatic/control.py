@@ -24,9 +24,7 @@ from isactrack.ofdm import ArrayModel, Capture, OfdmSensor
 from isactrack.ofdm_waveform import gate_samples
 
 CONTROL_PORT: Final = 5310
-"""UDP port of the radio: it takes commands, and sends replies and data to the port that they came from."""
-DATA_PORT: Final = CONTROL_PORT
-"""UDP port that data come from; they go to the port from which ``start`` came."""
+"""UDP port of the radio: it takes commands, and sends replies to where they, and data to where ``start``, came from."""
 KEEPALIVE_S: Final = 0.7
 """How often the host says that it is still there, on UDP and while it streams."""
 SILENCE_S: Final = 3.0

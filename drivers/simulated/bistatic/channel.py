@@ -40,6 +40,7 @@ DIRECT_SHADOW_DB: Final = 15.0
 PATH_SHADOW_DB: Final = 10.0
 """Most that one person takes from a leg of a path that is scattered, which is wider at that end."""
 _LEAST_ZONE_M: Final = 0.02
+_NEAREST_M: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,8 @@ class BistaticChannel:
     Raises
     ------
     ConfigError
-        If it is not known where the transmitter stands, or rows or streams are of a kind that is not simulated.
+        If it is not known where the transmitter stands, it stands where the receiver does, or rows or streams are of a
+        kind that is not simulated.
     """
 
     def __init__(
@@ -154,6 +156,8 @@ class BistaticChannel:
         self._shadowing = shadowing
         self.tx_m = np.asarray(where, dtype=np.float64)
         self.direct_length_m = float(np.linalg.norm(self.tx_m))
+        if self.direct_length_m < _NEAREST_M:
+            raise ConfigError("the transmitter stands where the receiver does", "give it a place of its own")
         self.direct_azimuth_rad = math.atan2(self.tx_m[0], self.tx_m[1])
         if room:
             yaw = room.transmitter_yaw_rad - pose.yaw_rad
@@ -386,7 +390,7 @@ def shadow_db(
 
 def _scattered(wavelength_m: float, rcs_m2: FloatArray, from_tx_m: FloatArray, from_rx_m: FloatArray) -> FloatArray:
     """Return amplitudes of paths by way of points: the square root of the bistatic radar equation."""
-    spread = (4.0 * math.pi) ** 1.5 * np.maximum(from_tx_m, 0.1) * np.maximum(from_rx_m, 0.1)
+    spread = (4.0 * math.pi) ** 1.5 * np.maximum(from_tx_m, _NEAREST_M) * np.maximum(from_rx_m, _NEAREST_M)
     return np.asarray(wavelength_m * np.sqrt(rcs_m2) / spread)
 
 

@@ -340,6 +340,7 @@ def test_the_direct_path_can_be_turned_down() -> None:
         (lambda: channel(Scene("void"), replace(SENSOR, tx_streams=2)), "2 streams"),
         (lambda: channel(Scene("void"), replace(SENSOR, array=ArrayModel.SWITCHED)), "switched"),
         (lambda: channel(make_scene("lab-empty"), pose=Pose(x_m=9.0)), "not in the room"),
+        (lambda: channel(Scene("void"), tx_position_m=(0.0, 0.0)), "where the receiver does"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(make: Callable[[], BistaticChannel], message: str) -> None:
