@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", settings(), deadline=None)  # on a busy computer any example may take long
+settings.load_profile("patient")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 
