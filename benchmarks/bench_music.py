@@ -3,8 +3,8 @@
 ``OPENBLAS_NUM_THREADS=1 python benchmarks/bench_music.py [--repeats N]``
 
 P = 8 rows, N = 76 tones, T = 25 snapshots, a grid of 256 x 181 points, three paths. All forms are measured in one
-process, and the best time of each counts, as other work on the machine only ever adds to one. The literal form is
-measured twice only. The dense form gets its 450 MB of steering vectors for free.
+process of one thread, and the least processor time of each counts, as other work on the machine only ever adds to it.
+The literal form is measured twice only. The dense form gets its 450 MB of steering vectors for free.
 """
 
 import argparse
@@ -26,12 +26,12 @@ ORDER = 3
 
 
 def best_ms(call: Callable[[], object], repeats: int) -> float:
-    """Return the best time of a call, ms."""
+    """Return the best processor time of a call, ms."""
     best = np.inf
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         call()
-        best = min(best, 1e3 * (time.perf_counter() - begin))
+        best = min(best, 1e3 * (time.process_time() - begin))
     return best
 
 

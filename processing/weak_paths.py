@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, next_fast_len
-from scipy.stats import gamma
 
 from isactrack.processing.music_spectrum import Manifold
 
@@ -107,7 +106,7 @@ class WeakPathSearch:
         power = turned.real**2 + turned.imag**2
         best = int(np.argmax(power))
         # More points than independent cells: the maximum of noise between points counts too.
-        if power.flat[best] <= gamma.isf(self._false_alarm / power.size, 1.0):
+        if power.flat[best] <= np.log(power.size / self._false_alarm):
             return None
         which, cell = np.divmod(best, steered[0].size)
         sine, path = np.divmod(cell, steered.shape[2])
