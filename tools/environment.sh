@@ -69,7 +69,7 @@ prepare() {
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c 'import isactrack' 2>/dev/null; then
         return
     fi
-    say "Installing isactrack into .venv with $python (some 330 MB to download, a few minutes)"
+    say "Installing isactrack into .venv with $python (some 340 MB to download, a few minutes)"
     if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         "$python" -m venv --clear .venv || fail "no virtual environment could be made in $PWD/.venv"
     fi
