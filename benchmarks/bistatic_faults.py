@@ -8,14 +8,15 @@ the run, and tracks the file. Faults begin half a second before the middle of th
 
 The columns: blocks that are missing; blocks with each flag (of the overflow, no lock, a jump of the counter, a lost
 fragment, another gain); blocks whose flags, mask or place are not those that the emulator's account asks for, which
-must be 0; masked bytes; people whose track kept its identity from before the fault until half a second after it, and
-over the whole run; steps of tracks that follow somebody, and of others, that are longer than 3 m/s and three standard
-deviations of the predicted position allow; the longest step beyond 3 m/s of the former; errors.
+must be 0; masked bytes; people whose track half a second after the fault followed them before it, and people with one
+identity over the whole run, as CLEAR-MOT counts; steps of tracks that follow somebody, and of others, that are longer
+than 3 m/s and three standard deviations of the predicted position allow; the longest step beyond 3 m/s of the former;
+errors.
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,8 @@ AFTER_S = 0.5
 SETTLED_S = 1.5
 """Errors and identities count from here on: before, tracks are being born."""
 MATCH_M = 1.0
+DOUBLE_M = 0.5
+"""Second tracks of a person, which live until they are merged, are no farther from it than this."""
 WALK_MPS = 3.0
 """Nobody in these scenes moves faster than half of this."""
 ACCELERATION_MPS2 = 3.0
@@ -193,8 +196,8 @@ def judge(steps: Sequence[Snapshot], begin_s: float, end_s: float, outcome: Outc
     outcome.people = len(people)
     outcome.errors_m = matched.error_m.tolist()
     for who in people:
-        first, last = follows[before].get(who), follows[after].get(who)
-        outcome.kept_through += first is not None and first == last
+        last = follows[after].get(who)
+        outcome.kept_through += last is not None and last in near(steps[before], who, follows[before])
         outcome.kept_all += len({one[who] for one in follows if who in one}) == 1
     ours = {one for pairs in follows for one in pairs.values()}
     previous: dict[int, Track] = {}
@@ -207,6 +210,20 @@ def judge(steps: Sequence[Snapshot], begin_s: float, end_s: float, outcome: Outc
             else:
                 outcome.other_jumps += excess_m > allowed_m
         previous[one.track_id] = one
+
+
+def near(step: Snapshot, who: int, follows: Mapping[int, int]) -> set[int]:
+    """Return the tracks that follow somebody: the one that is matched, and doubles of it that nobody else has."""
+    if step.truth is None or who not in follows:
+        return set()
+    place = step.truth.position_m[step.truth.target_id == who][0]
+    taken = set(follows.values())
+    doubles = {
+        one.track_id
+        for one in step.tracks
+        if one.is_confirmed and one.track_id not in taken and float(np.linalg.norm(one.position_m - place)) < DOUBLE_M
+    }
+    return doubles | {follows[who]}
 
 
 def step_excess_m(before: Track, after: Track) -> tuple[float, float]:
