@@ -201,6 +201,7 @@ def test_connected_boards_are_listed_with_their_ports(
         ("awr1642:///dev/ttyACM1", "/dev/ttyACM1", "/dev/ttyACM2", "R2", "hardware"),
         ("awr1642:///dev/ttyACM3", "/dev/ttyACM3", "/dev/ttyACM0", "R1", "hardware"),
         ("sim://awr1642", "", "", "", "simulated"),
+        ("sim://bistatic", "", "", "", "simulated"),
     ]
     assert run(["devices"]) == 0
     table = capsys.readouterr().out

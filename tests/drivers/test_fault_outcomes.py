@@ -41,6 +41,7 @@ from isactrack.drivers.simulated.clock import DeviceClock
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga
 from isactrack.drivers.simulated.device import SimulatedAwr1642
 from isactrack.drivers.simulated.fault_plan import Fault, FaultPlan
+from isactrack.drivers.simulated.bistatic.faults import FaultKind as RadioFaultKind
 from isactrack.drivers.simulated.faults import INSTANT, Account, FaultKind, Faults, describe_faults, parse_faults
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
@@ -181,7 +182,10 @@ def test_every_fault_is_described_and_documented() -> None:
     names = [name for name, _ in describe_faults()]
     assert names == [kind.value for kind in FaultKind]
     page = (Path(__file__).resolve().parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([a-z-]+)` \| (?!share|packets|frames)", page, flags=re.MULTILINE) == names
+    assert re.findall(r"^\| `([a-z-]+)` \| (?!share|packets|frames)", page, flags=re.MULTILINE) == [
+        *names,
+        *(kind.value for kind in RadioFaultKind),  # the radio's follow
+    ]
 
 
 def test_the_command_line_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
