@@ -36,12 +36,12 @@ from isactrack.drivers.device import Device, DeviceState, DeviceStats
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated import board as board_module
 from isactrack.drivers.simulated import uart as uart_module
+from isactrack.drivers.simulated.bistatic.faults import FaultKind as RadioFaultKind
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.clock import DeviceClock
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga
 from isactrack.drivers.simulated.device import SimulatedAwr1642
 from isactrack.drivers.simulated.fault_plan import Fault, FaultPlan
-from isactrack.drivers.simulated.bistatic.faults import FaultKind as RadioFaultKind
 from isactrack.drivers.simulated.faults import INSTANT, Account, FaultKind, Faults, describe_faults, parse_faults
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
