@@ -31,7 +31,7 @@ RESOLUTION_S = 1e-6
 LARGEST_DRIFT = 300e-6
 """No oscillator is farther off than this; what says so of one is a host that was kept from its work, or a simulation
 that does not go with the wall clock."""
-CLEAR_RAMP = 8.0
+CLEAR_RAMP = 20.0
 """Such a simulation makes a ramp that stands out of what scatters about it so many times."""
 _FRAMES_A_SPAN = 8
 _LEAST_POINTS = 16
