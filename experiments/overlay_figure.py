@@ -88,11 +88,11 @@ def _draw_sensor(axes: "Axes", name: str, recording: Recording, index: int) -> N
     ahead = _pair(pose.to_room((0.0, _BORESIGHT_M)))
     axes.annotate("", ahead, xytext=place, arrowprops={"arrowstyle": "->", "lw": 0.8, "color": colour(index)})
     axes.plot(*place, _MARKERS[index % len(_MARKERS)], ms=6, color=colour(index), mec="white", mew=0.6, zorder=5)
-    axes.annotate(name, place, xytext=(6, -8), textcoords="offset points", fontsize=7, zorder=5)
+    axes.annotate(name, place, xytext=(7, -2), textcoords="offset points", fontsize=7, zorder=5)
     if not isinstance(sensor, FmcwSensor) and sensor.tx_position_m is not None:
         transmitter = _pair(pose.to_room(sensor.tx_position_m))
         axes.plot(*transmitter, "s", ms=5, color=colour(index), mec="white", mew=0.6, zorder=5)
-        axes.annotate("Tx", transmitter, xytext=(6, -8), textcoords="offset points", fontsize=7, zorder=5)
+        axes.annotate("Tx", transmitter, xytext=(7, -2), textcoords="offset points", fontsize=7, zorder=5)
 
 
 def _draw_tracks(axes: "Axes", name: str, table: TrackTable, paired: set[int], shade: str) -> None:
