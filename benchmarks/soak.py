@@ -2,13 +2,15 @@ r"""Resident memory of a long session: simulated device, recorder, chain and tra
 
     python benchmarks/soak.py --minutes 60
     python benchmarks/soak.py --minutes 10 --device "sim://awr1642?scene=noise&speed=4" --folder /data
+    python benchmarks/soak.py --minutes 10 --device "sim://bistatic?scene=lab-crossing&speed=max" --lossless
     python benchmarks/soak.py --minutes 10 -- \
         python benchmarks/bench_receiver.py --receivers isactrack+hdf5 --rates 60600 --seconds 600
 
 The last form watches any command, here full rate into a file. The session runs in a process of its own. Every --period
-seconds the memory of that process and of all its children is read from /proc. The first tenth of the time, and at least
-a minute, counts as warming up; from then on the table says how far the memory strays from its median, and where a line
-through all readings goes. Linux only.
+seconds the memory and the threads of that process and of all its children are read from /proc. The first tenth of the
+time, and at least a minute, counts as warming up; from then on the table says how far the memory strays from its
+median, where a line through all readings goes, and how many threads there were. With --lossless the device waits for
+the pipeline, which a simulation that goes as fast as it can would outrun. Linux only.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -25,7 +28,7 @@ WARM_UP_SHARE = 0.1
 LEAST_WARM_UP_S = 60.0
 
 
-def run_session(url: str, minutes: float, path: Path) -> None:
+def run_session(url: str, minutes: float, path: Path, lossless: bool) -> None:
     """Record and track, and print what was counted."""
     from isactrack.acquisition.pipeline import Pipeline
     from isactrack.acquisition.session import Session
@@ -43,14 +46,21 @@ def run_session(url: str, minutes: float, path: Path) -> None:
         profile_text=device.profile_text,
     )
     with Session(
-        device, recorder=RecordingWriter(path, header), pipeline=Pipeline(sensor), duration_s=60.0 * minutes
+        device,
+        recorder=RecordingWriter(path, header),
+        pipeline=Pipeline(sensor),
+        duration_s=60.0 * minutes,
+        lossless_pipeline=lossless,
     ) as session:
         snapshots = session.subscribe()
         session.start()
-        snapshot_count = 0
+        snapshot_count, identities = 0, set[int]()
         while not session.wait(0.05):
-            snapshot_count += len(snapshots.drain())
+            for snapshot in snapshots.drain():
+                snapshot_count += 1
+                identities |= {one.track_id for one in snapshot.tracks if one.is_confirmed}
         health = session.health()
+    left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     print(
         json.dumps(
             {
@@ -61,14 +71,16 @@ def run_session(url: str, minutes: float, path: Path) -> None:
                 "recorded frames": health.recorded_frames,
                 "frames the pipeline skipped": health.pipeline_skipped,
                 "snapshots seen": snapshot_count,
+                "confirmed tracks seen": len(identities),
+                "threads left at the end": len(left),
             }
         )
     )
 
 
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process and all its descendants, 0 if it is gone."""
-    total, waiting = 0, [pid]
+def resident_bytes(pid: int) -> tuple[int, int]:
+    """Return resident memory and threads of a process and all its descendants, 0 if it is gone."""
+    total, threads, waiting = 0, 0, [pid]
     while waiting:
         one = waiting.pop()
         try:
@@ -77,30 +89,31 @@ def resident_bytes(pid: int) -> int:
                 waiting += map(int, (task / "children").read_text(encoding="ascii").split())
         except (FileNotFoundError, ProcessLookupError):
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
-    return total
+        facts = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        total += int(facts.get("VmRSS", "0 kB").split()[0]) * 1024
+        threads += int(facts["Threads"])
+    return total, threads
 
 
-def watch(process: "subprocess.Popen[str]", period_s: float) -> tuple[list[float], list[int]]:
-    """Read the memory of a process until it ends; return times (s) and resident bytes."""
-    began, times, sizes = time.monotonic(), [], []
+def watch(process: "subprocess.Popen[str]", period_s: float) -> list[tuple[float, int, int]]:
+    """Watch a process until it ends; return times (s), resident bytes and threads."""
+    began, readings = time.monotonic(), []
     while process.poll() is None:
         time.sleep(period_s)
-        size = resident_bytes(process.pid)
+        size, threads = resident_bytes(process.pid)
         if size and process.poll() is None:
-            times.append(time.monotonic() - began)
-            sizes.append(size)
-            print(f"{times[-1]:8.0f} s {size / 2**20:9.1f} MiB", flush=True)
-    return times, sizes
+            readings.append((time.monotonic() - began, size, threads))
+            print(f"{readings[-1][0]:8.0f} s {size / 2**20:9.1f} MiB {threads:4} threads", flush=True)
+    return readings
 
 
-def summary(times: list[float], sizes: list[int], minutes: float) -> dict[str, float]:
-    """Return the spread of the memory once the session is warm."""
-    time_s, mib = np.array(times), np.array(sizes) / 2**20
-    warm = (time_s > max(WARM_UP_SHARE * 60.0 * minutes, LEAST_WARM_UP_S)) & (time_s < 60.0 * minutes)
+def summary(readings: list[tuple[float, int, int]]) -> dict[str, float]:
+    """Return the spread of memory and threads once the session is warm."""
+    time_s, size, threads = np.array(readings, dtype=np.float64).reshape(-1, 3).T
+    warm = time_s > max(WARM_UP_SHARE * float(time_s.max(initial=0.0)), LEAST_WARM_UP_S)
     if np.count_nonzero(warm) < 2:
         raise SystemExit("too short to say anything: the session was still warming up")
-    time_s, mib = time_s[warm], mib[warm]
+    time_s, mib, threads = time_s[warm], size[warm] / 2**20, threads[warm]
     median = float(np.median(mib))
     slope, _ = np.polyfit(time_s, mib, 1)
     return {
@@ -108,17 +121,20 @@ def summary(times: list[float], sizes: list[int], minutes: float) -> dict[str, f
         "lowest, % of median": 100.0 * (float(mib.min()) / median - 1.0),
         "highest, % of median": 100.0 * (float(mib.max()) / median - 1.0),
         "line from start to end, % of median": 100.0 * float(slope) * float(time_s[-1] - time_s[0]) / median,
+        "line, KiB a minute": 60.0 * 1024.0 * float(slope),
+        "threads, least": float(threads.min()),
+        "threads, most": float(threads.max()),
     }
 
 
-def watch_command(command: list[str], period_s: float) -> tuple[str, list[float], list[int]]:
-    """Run a command and watch it; return what it printed, times (s) and resident bytes."""
+def watch_command(command: list[str], period_s: float) -> tuple[str, list[tuple[float, int, int]]]:
+    """Run a command and watch it; return what it printed, and what `watch` does."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        times, sizes = watch(process, period_s)
+        readings = watch(process, period_s)
         printed = process.stdout.read() if process.stdout is not None else ""
     if process.returncode:
         raise SystemExit(f"the session ended with {process.returncode}")
-    return printed, times, sizes
+    return printed, readings
 
 
 def main() -> None:
@@ -128,23 +144,24 @@ def main() -> None:
     parser.add_argument("--device", default="sim://awr1642", help="URL of the device")
     parser.add_argument("--period", type=float, default=10.0, help="seconds between readings")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the recording goes")
+    parser.add_argument("--lossless", action="store_true", help="let the device wait for the pipeline")
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", help="watch this in place of a session")
     args = parser.parse_args()
     if args.record is not None:
-        run_session(args.device, args.minutes, args.record)
+        run_session(args.device, args.minutes, args.record, args.lossless)
         return
     counted: dict[str, float] = {}
     if args.command:
-        printed, times, sizes = watch_command(args.command, args.period)
+        printed, readings = watch_command(args.command, args.period)
         print(printed)
     else:
         with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
             command = [sys.executable, __file__, "--device", args.device, "--minutes", str(args.minutes)]
-            command += ["--record", str(Path(scratch) / "soak.h5")]
-            printed, times, sizes = watch_command(command, args.period)
+            command += ["--record", str(Path(scratch) / "soak.h5"), *(["--lossless"] if args.lossless else [])]
+            printed, readings = watch_command(command, args.period)
             counted = json.loads(printed)
-    for name, value in (counted | summary(times, sizes, args.minutes)).items():
+    for name, value in (counted | summary(readings)).items():
         print(f"{name:38} {value:12.1f}" if isinstance(value, float) else f"{name:38} {value:12}")
 
 
