@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +61,23 @@ def save_overlay(
             _draw_tracks(plan, name, table, _paired(index, name, overlays), colour(index))
         _draw_truth(plan, next(iter(recordings.values())))
         plan.set(xlabel="x of the room (m)", ylabel="y of the room (m)", title="Plan view", aspect="equal")
-        plan.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=6.5)
+        _legend(plan, loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=6.5)
         for index, (name, pairs) in enumerate(overlays.items(), start=1):
             _draw_distances(apart, name, pairs, colour(index))
         apart.set(xlabel="time (s)", ylabel="distance (m)", title=f"Distance from the tracks of {next(iter(tracks))}")
         apart.set_ylim(0.0, 1.15 * apart.get_ylim()[1])  # room for the words
-        apart.legend(loc="upper right")
+        _legend(apart, loc="upper right")
         for axes in (plan, apart):
             axes.grid(True, lw=0.3, color="0.88")
             axes.set_axisbelow(True)
         origins = {str(recording.origin) for recording in recordings.values()}
         figure.suptitle(f"{' and '.join(recordings)} ({', '.join(sorted(origins))})", fontsize=9.0, x=0.01, ha="left")
+
+
+def _legend(axes: "Axes", **settings: Any) -> None:
+    """Add a legend if there is anything to name: nobody may have been there, or nobody whom two devices saw."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(**settings)
 
 
 def _paired(index: int, name: str, overlays: Mapping[str, Overlay]) -> set[int]:

@@ -1,5 +1,7 @@
 """Tracks of two devices come into one frame and on one clock, and lie over each other where people are the same."""
 
+import csv
+import json
 import math
 import time
 from collections.abc import Callable
@@ -20,9 +22,10 @@ from isactrack.acquisition.header import describe_device
 from isactrack.acquisition.offline import track
 from isactrack.acquisition.overlay import MAX_GAP_S, overlay, tracks_in_room
 from isactrack.acquisition.session import Session
+from isactrack.cli.main import run
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated.room_clock import RoomClock
-from isactrack.recordings import RecordingWriter, TrackTable, open_recording
+from isactrack.recordings import RecordingWriter, TrackTable, open_recording, read_tracks_csv, validate_folder
 from isactrack.tracks import TrackStatus
 
 FloatArray = NDArray[np.float64]
@@ -152,6 +155,47 @@ def test_nobody_on_one_side_is_no_pair(swap: Callable[[TrackTable, TrackTable], 
 def test_a_distance_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError):
         overlay(table([0.0], [[0.0, 0.0]]), table([0.0], [[0.0, 0.0]]), match_distance_m=0.0)
+
+
+PLAN = """\
+[session]
+duration_s = 1.0
+tracks = true
+[[device]]
+name = "radar"
+url = "sim://awr1642?scene=lab-walk&seed=3&clock=room"
+[[device]]
+name = "radio"
+url = "sim://bistatic?scene=lab-walk&seed=3&clock=room"
+"""
+
+
+def test_a_session_writes_the_tracks_of_all_devices_in_the_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, output = tmp_path / "plan.toml", tmp_path / "both"
+    plan.write_text(PLAN, encoding="utf-8")
+    RoomClock.reset()
+    assert run(["session", str(plan), "-o", str(output), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    (one,) = said["overlays"]
+    assert (one["reference"], one["stream"]) == ("radar", "radio")
+    assert 0 <= one["pairs"] <= min(one["reference_points"], one["stream_points"])
+    assert (one["median_distance_m"] is None) == (one["pairs"] == 0)
+    for file in said["overlay_files"]:
+        assert Path(file).stat().st_size > 0
+    with (output / "room-tracks.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["device"] for row in rows} == {"radar", "radio"}
+    for name in ("radar", "radio"):
+        own = read_tracks_csv(output / f"tracks-{name}.csv")
+        ours = [row for row in rows if row["device"] == name]
+        with open_recording(output, name) as opened:
+            placed = opened.pose.to_room(own.position_m)
+        assert [int(row["track_id"]) for row in ours] == own.track_id.tolist()
+        assert [[float(row["x_m"]), float(row["y_m"])] for row in ours] == placed.tolist()
+    failed = [check.name for check in validate_folder(output, max_loss=1.0) if check.passed is False]
+    assert [name for name in failed if not name.endswith("rate")] == []
 
 
 SECONDS = 6.0
