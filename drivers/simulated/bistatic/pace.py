@@ -9,14 +9,16 @@ AHEAD_BLOCKS: Final = 256
 """Blocks that a fast radio may be ahead of the host at most."""
 STARVED_S: Final = 0.005
 """A host that waits for so long gets more blocks: those that it waits for were lost on the way."""
+QUIET_S: Final = 0.25
+"""A radio is quiet no longer than this while there is room: its driver would take that for a dead wire."""
 
 
 class HostPace:
     """What the host has taken, told by whoever hands it the frames; without anybody who tells, nobody waits.
 
     A fast radio would fill every queue of its host in no time, and blocks would be lost that no real radio would lose.
-    So when it is as far ahead as it may be, it waits until the host has come half the way, and then makes all the
-    blocks that it may: two threads that took turns block by block would spend their time in taking turns.
+    So when it is as far ahead as it may be, it waits until the host has come half the way, or for `QUIET_S`, and then
+    makes all the blocks that it may: two threads that took turns block by block would spend their time in taking turns.
     """
 
     def __init__(self) -> None:
@@ -63,9 +65,12 @@ class HostPace:
         if not self.may_send(block):
             with self._moved:
                 self._wanted = wanted = block - self._ahead + self._ahead // 2
+                quiet_until_s = time.monotonic() + QUIET_S
                 while self._taken < wanted and not stop.is_set():
                     if self._starved():
                         self._taken = wanted
+                    if time.monotonic() > quiet_until_s and self.may_send(block):
+                        break
                     self._moved.wait(STARVED_S)
                 self._wanted = math.inf
         return not stop.is_set()

@@ -35,6 +35,7 @@ from isactrack.drivers.bistatic.conversation import Conversation
 from isactrack.drivers.bistatic.framing import Packet, PacketKind, decode
 from isactrack.drivers.bistatic.udp_link import UdpLink, open_udp
 from isactrack.drivers.bistatic.usb_link import UsbLink, open_usb
+from isactrack.drivers.simulated.bistatic import pace as pace_module
 from isactrack.drivers.simulated.bistatic import udp_server
 from isactrack.drivers.simulated.bistatic.faults import (
     RULES,
@@ -635,6 +636,22 @@ def test_devices_of_a_process_share_a_room_until_it_is_reset() -> None:
     RoomClock.reset()
     assert shared is not RoomClock.shared()
     RoomClock.reset()
+
+
+def test_a_fast_radio_is_not_quiet_for_long_before_a_slow_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace_module, "QUIET_S", 0.05)
+    pace, stop = HostPace(), threading.Event()
+    pace.follow()
+    pace.begin(100)
+    waited = threading.Thread(target=pace.wait, args=(100, stop))
+    began_s = time.monotonic()
+    waited.start()
+    time.sleep(0.1)
+    assert waited.is_alive(), "there is no room"
+    pace.took(0)  # one block: far from half the way
+    waited.join(5.0)
+    assert not waited.is_alive()
+    assert time.monotonic() - began_s < 4.0
 
 
 def test_a_fast_radio_waits_for_its_host() -> None:

@@ -318,9 +318,10 @@ def test_what_the_lo_box_tells_or_does_not_tell_is_an_event(
 ) -> None:
     monkeypatch.setattr(driver, "LO_PERIOD_S", 0.03)
     with opened(f"sim://bistatic?stagger=0&fault={kind}@60ms%2B250ms") as device:
-        device._driver._lo._answer_s = 0.06  # type: ignore[union-attr]
         device.configure()
         device.start()
+        if kind == "silent-lo":  # else a busy computer's answers would count as none
+            device._driver._lo._answer_s = 0.06  # type: ignore[union-attr]
         frames = read_until(device, 120)
         told = texts(device, EventKind.OSCILLATOR)
         assert len(frames) == 121
