@@ -8,10 +8,10 @@ the run, and tracks the file. Faults begin half a second before the middle of th
 
 The columns: blocks that are missing; blocks with each flag (of the overflow, no lock, a jump of the counter, a lost
 fragment, another gain); blocks whose flags, mask or place are not those that the emulator's account asks for, which
-must be 0; masked bytes; people whose track half a second after the fault followed them before it, and people with one
-identity over the whole run, as CLEAR-MOT counts; steps of tracks that follow somebody, and of others, that are longer
-than 3 m/s and three standard deviations of the predicted position allow; the longest step beyond 3 m/s of the former;
-errors.
+must be 0; masked bytes; blocks whose reference the calibration says is shadowed or gone; people whose track half a
+second after the fault followed them before it, and people with one identity over the whole run, as CLEAR-MOT counts;
+steps of tracks that follow somebody, and of others, that are longer than 3 m/s and three standard deviations of the
+predicted position allow; the longest step beyond 3 m/s of the former; errors.
 """
 
 import argparse
@@ -32,6 +32,9 @@ from isactrack.drivers.simulated.bistatic.device import SimulatedBistatic
 from isactrack.drivers.simulated.bistatic.faults import FaultKind, RadioAccount, parse_faults
 from isactrack.drivers.simulated.fault_plan import Fault
 from isactrack.drivers.simulated.scene import make_scene
+from isactrack.processing.channel import BlockCalibration, CalibrationStatus
+from isactrack.processing.ofdm_config import CalibrationConfig
+from isactrack.processing.reference_path import make_calibration
 from isactrack.recordings import Recording, RecordingWriter, open_recording
 from isactrack.sensor import require_ofdm
 from isactrack.tracking.kalman import predict
@@ -46,6 +49,7 @@ AFTER_S = 0.5
 """After the end of the fault identities are compared with those from before it."""
 SETTLED_S = 1.5
 """Errors and identities count from here on: before, tracks are being born."""
+UNSURE = (CalibrationStatus.HELD, CalibrationStatus.REJECTED)
 MATCH_M = 1.0
 DOUBLE_M = 0.5
 """Second tracks of a person, which live until they are merged, are no farther from it than this."""
@@ -100,6 +104,7 @@ class Outcome:
     flags: dict[BlockFlag, int] = field(default_factory=dict)
     wrong: int = 0
     masked_bytes: int = 0
+    held: int = 0
     people: int = 0
     kept_through: int = 0
     kept_all: int = 0
@@ -177,6 +182,19 @@ def compare(recording: Recording, account: RadioAccount, plan: Sequence[Fault], 
     outcome.blocks = len(recording)
 
 
+def calibrations(recording: Recording) -> list[BlockCalibration]:
+    """Return what the reference-path calibration says of each block that may enter the chain."""
+    sensor = require_ofdm(recording.sensor)
+    calibrate = make_calibration(sensor, CalibrationConfig())
+    said = []
+    for frame in recording.frames():
+        if frame.usable and frame.complete and frame.block is not None:
+            block = frame.block
+            counts, at_s = sensor.decode(frame)[0], block.tick / sensor.sample_rate_hz
+            said.append(calibrate(counts, frame.counter, at_s, block.noise_power, block.gain_db)[1])
+    return said
+
+
 def judge(steps: Sequence[Snapshot], begin_s: float, end_s: float, outcome: Outcome) -> None:
     """Count identities that were kept, steps that were too long, and errors.
 
@@ -251,13 +269,14 @@ def run(scene: str, seed: int, case: Case, link: str, folder: Path) -> Outcome:
     outcome = Outcome()
     with open_recording(path) as recording:
         compare(recording, account, plan, outcome)
+        outcome.held = sum(one.status in UNSURE for one in calibrations(recording))
         judge(list(track(recording)), begin_s, begin_s + case.lasts_s, outcome)
     return outcome
 
 
 COLUMNS = {
     "fault": 12, "missing": 8, "OVER": 5, "LO": 5, "JUMP": 5, "TORN": 5, "GAIN": 5, "wrong": 6, "masked B": 9,
-    "through": 8, "kept": 8, "jumps": 6, "others": 7, "longest m": 10, "median m": 9, "p90 m": 6,
+    "held": 6, "through": 8, "kept": 8, "jumps": 6, "others": 7, "longest m": 10, "median m": 9, "p90 m": 6,
 }  # fmt: skip
 FLAGS = (
     BlockFlag.OVERFLOW, BlockFlag.LO_UNLOCKED, BlockFlag.DISCONTINUITY, BlockFlag.LOST_FRAGMENT,
@@ -275,6 +294,7 @@ def row(name: str, outcomes: Sequence[Outcome]) -> str:
         *(sum(one.flags.get(flag, 0) for one in outcomes) for flag in FLAGS),
         sum(one.wrong for one in outcomes),
         sum(one.masked_bytes for one in outcomes),
+        sum(one.held for one in outcomes),
         f"{sum(one.kept_through for one in outcomes)}/{people}",
         f"{sum(one.kept_all for one in outcomes)}/{people}",
         sum(one.jumps for one in outcomes),

@@ -15,6 +15,7 @@ import pytest
 from isactrack import BlockFlag
 from isactrack.acquisition.offline import track
 from isactrack.events import EventKind
+from isactrack.processing.channel import CalibrationStatus
 from isactrack.recordings import open_recording, validate_recording
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "bistatic_faults.py"
@@ -46,6 +47,7 @@ def test_faults_of_all_kinds_are_told_apart_in_a_recording_and_a_walker_keeps_th
         events = [(event.kind, event.text) for event in recording.events]
         flags, counters = recording.blocks["flags"], recording.counters
         losses = recording.losses
+        calibrations = bench.calibrations(recording)
         steps = list(track(recording))
         bench.judge(steps, begin_s, begin_s + case.lasts_s, outcome)
     # As the emulator knows it: each flag, each missing block, each lost byte.
@@ -58,6 +60,12 @@ def test_faults_of_all_kinds_are_told_apart_in_a_recording_and_a_walker_keeps_th
     gained_s = counters[(flags & BlockFlag.GAIN_CHANGED) != 0] * 0.004
     # The planned step and its end, and at 2 s the receiver's own.
     assert gained_s == pytest.approx([begin_s + 0.1, 2.0, begin_s + 0.7], abs=0.005)
+    # Of the shadow the radio knows nothing: calibration says so of all blocks in it, and of few others.
+    held_s = np.array([one.time_s for one in calibrations if one.status in bench.UNSURE]) - begin_s
+    within = [one for one in calibrations if 0.1 < one.time_s - begin_s < 0.3]
+    assert len(within) > 30
+    assert all(one.status == CalibrationStatus.HELD for one in within)
+    assert np.count_nonzero((held_s < 0.0) | (held_s > 0.55)) < 5
     told = "\n".join(text for kind, text in events if kind in (EventKind.RADIO, EventKind.OSCILLATOR))
     for what in ("no lock of the local oscillator", "lock of the local oscillator again", "left out by the radio"):
         assert what in told
@@ -86,6 +94,8 @@ def test_two_who_cross_keep_their_tracks_through_each_fault(
     }  # fmt: skip
     if name in flagged:
         assert outcome.flags[flagged[name]] > 0
+    if name == "shadow":
+        assert outcome.held > 80
     if name == "1 % lost":  # a block is one fragment on USB
         assert outcome.masked_bytes > 0 if link == "udp" else outcome.missing > 0
 
