@@ -16,7 +16,7 @@ from isactrack.geometry import Pose
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.chains import AnyChainConfig
 from isactrack.processing.mnomp import MnompConfig
-from isactrack.processing.ofdm_config import CalibrationConfig, MusicConfig, OfdmChainConfig
+from isactrack.processing.ofdm_config import CalibrationConfig, DoubtConfig, MusicConfig, OfdmChainConfig
 from isactrack.recordings.filters import COMPRESSIONS
 from isactrack.recordings.manifest import DEFAULT_STREAM, check_stream_name
 from isactrack.sensor import Sensor
@@ -63,14 +63,14 @@ pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
 # confirm_hits = 4
 # association = "spa"
 
-# The same for radios, by the names of OfdmChainConfig, CalibrationConfig, MusicConfig and TrackerConfig.
+# The same for radios, by the names of OfdmChainConfig, of what it holds, and of TrackerConfig.
 # [ofdm]
 # clutter_filter = "mean"
 # max_range_m = 8.0
 # [ofdm.calibration]
 # method = "reference"
 # [ofdm.music]
-# max_paths = 6
+# max_paths = 10
 # [ofdm.tracker]
 # association = "penalty"
 """
@@ -81,11 +81,13 @@ _SESSION_KEYS = (
 _DEVICE_KEYS = ("name", "url", "profile", "pose")
 _POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
 _TABLES = ("session", "device", "chain", "tracker", "ofdm")
-_NESTED = (MnompConfig, CalibrationConfig, MusicConfig)
+_NESTED = (MnompConfig, CalibrationConfig, MusicConfig, DoubtConfig)
 """Settings that are a table of their own below those of a chain."""
 _MB = 1_000_000
 
-_Config = TypeVar("_Config", ChainConfig, MnompConfig, TrackerConfig, OfdmChainConfig, CalibrationConfig, MusicConfig)
+_Config = TypeVar(
+    "_Config", ChainConfig, MnompConfig, TrackerConfig, OfdmChainConfig, CalibrationConfig, MusicConfig, DoubtConfig
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

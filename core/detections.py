@@ -10,7 +10,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Detections:
-    """Detections of one coherent interval in the sensor frame, one row each; all arrays float64.
+    """Detections of one coherent interval in the sensor frame, one row each; all numbers float64.
 
     Attributes
     ----------
@@ -28,6 +28,9 @@ class Detections:
         Power over the estimated noise of the cell (n,), dB, after coherent integration.
     range_m, azimuth_rad
         The polar coordinates (n,) that the positions come from.
+    doubtful
+        Which (n,) may be no targets, such as what somebody's shadow does to a wall: a track may go on with them, but
+        none begins with them. None if the chain has no doubts.
     """
 
     time_s: float
@@ -38,6 +41,7 @@ class Detections:
     snr_db: FloatArray
     range_m: FloatArray
     azimuth_rad: FloatArray
+    doubtful: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         n = self.position_m.shape[0]
@@ -48,6 +52,8 @@ class Detections:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
+        if self.doubtful is not None and self.doubtful.shape != (n,):
+            raise ValueError(f"doubtful has shape {self.doubtful.shape}, expected {(n,)}")
 
     def __len__(self) -> int:
         return int(self.position_m.shape[0])
@@ -63,6 +69,7 @@ class Detections:
             snr_db=self.snr_db[index],
             range_m=self.range_m[index],
             azimuth_rad=self.azimuth_rad[index],
+            doubtful=None if self.doubtful is None else self.doubtful[index],
         )
 
     @classmethod

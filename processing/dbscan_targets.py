@@ -6,6 +6,7 @@ alone: the centroid of the whole trail, which the paper takes, is where a walker
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -66,13 +67,15 @@ class TargetFinder:
         """Forget the points of earlier estimates."""
         self._trail.clear()
 
-    def __call__(self, paths: Paths) -> Detections:
+    def __call__(self, paths: Paths, doubtful: NDArray[np.bool_] | None = None) -> Detections:
         """Return the targets that an estimate shows, the strongest first.
 
         Parameters
         ----------
         paths
             Paths of one estimate; estimates come in the order of time, else what was before is forgotten.
+        doubtful
+            Which of them (n,) may be nobody, see `isactrack.processing.doubts`; None for no doubts.
 
         Returns
         -------
@@ -89,7 +92,14 @@ class TargetFinder:
         dense = self._dbscan(np.concatenate([position, *trail]))[: len(position)]
         group = body_of_each(position, snr_db, config.cluster_distance_m)
         real = np.unique(group[dense])  # a body of which no point is dense is a false target
-        return self._report(paths.time_s, position, covariance, snr_db, [np.flatnonzero(group == one) for one in real])
+        detections = self._report(
+            paths.time_s, position, covariance, snr_db, [np.flatnonzero(group == one) for one in real]
+        )
+        if doubtful is None:
+            return detections
+        # The strongest point of each body speaks for it, and the report is in the order of these.
+        strongest = real[np.argsort(-snr_db[real], kind="stable")]
+        return replace(detections, doubtful=doubtful[seen][strongest])
 
     def _place(self, paths: Paths) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Return positions (n, 2) of bodies' centres, covariances (n, 2, 2), and which (n,) are in view."""

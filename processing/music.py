@@ -8,8 +8,7 @@ The steps, each in a module of its own:
 4. their places between the points of the grid, then all paths fitted together to the whole aperture; paths that explain
    no more than noise would are dropped, the weakest first (`path_fit`),
 5. paths too weak for an eigenvalue, in what the others leave of the snapshots (`weak_paths`),
-6. what flickers in the shadow of somebody is left out (`shadows`),
-7. the covariance of each path: the Cramer-Rao bound at the amplitudes found, with the noise power that the fit leaves
+6. the covariance of each path: the Cramer-Rao bound at the amplitudes found, with the noise power that the fit leaves
    where that is more than what the guard tones say. Bodies are no points, and their residual says by how much.
 """
 
@@ -38,13 +37,11 @@ from isactrack.processing.path_fit import (
     FIT_STEPS,
     PathFit,
     fit_paths,
-    path_amplitudes,
     refine_peaks,
     share_derivatives,
     without_paths,
 )
 from isactrack.processing.peaks import local_maxima
-from isactrack.processing.shadows import shadow_mask
 from isactrack.processing.smoothing import check_even, smoothed_noise_edge, smoothed_subspace
 from isactrack.processing.weak_paths import WeakPathSearch
 from isactrack.units import db_to_power, power_to_db
@@ -209,10 +206,6 @@ class Music2d:
         fit = self._fit(principal, self._strong(principal, subspace, share, noise), noise)
         principal, fit = self._with_weak(data, vectors[:, :order], principal, fit, noise, _uneven(block_times_s))
         paths = self._paths(fit, principal, noise, time_s)
-        if self._config.drop_shadows and len(paths) > 1:
-            places = np.stack([paths.path_m, np.sin(paths.azimuth_rad)], axis=1)
-            amplitudes = path_amplitudes(data.reshape(-1, self._rows, self._tones), self._manifold, places)
-            paths = paths.take(~shadow_mask(places, amplitudes, self._cell))
         return MusicOutput(paths, self._map(share), subspace.shape[0], noise)
 
     # --- steps -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from isactrack.frame import BlockInfo, Frame
 from isactrack.ofdm import Capture, OfdmSensor
 from isactrack.processing.channel import BlockCalibration, CalibrationStatus, Paths
 from isactrack.processing.dbscan_targets import TargetFinder
+from isactrack.processing.doubts import Doubts
 from isactrack.processing.mti import make_clutter_filter
 from isactrack.processing.music import Music2d
 from isactrack.processing.music_spectrum import DelayAzimuthMap
@@ -144,6 +145,7 @@ class OfdmChain:
             max_azimuth_rad=self._config.max_azimuth_rad,
         )
         self._targets = TargetFinder(sensor, self._config)
+        self._doubts = Doubts(sensor, self._config.doubts)
         self._window: deque[_Snapshot] = deque(maxlen=self._config.music.window_blocks)
         self._calibrations: list[BlockCalibration] = []
         self._skipped = SkippedBlocks()
@@ -185,6 +187,7 @@ class OfdmChain:
         """Forget everything that came before: reference, clutter, window, targets and counters."""
         self._calibrate.reset()
         self._clutter.reset()
+        self._doubts.reset()
         self._targets.reset()
         if self._receiver is not None:
             self._receiver.reset()
@@ -256,6 +259,7 @@ class OfdmChain:
             acquiring = calibration.status is CalibrationStatus.ACQUIRING
             self._count(acquiring=int(acquiring), rejected=int(not acquiring))
             return None
+        self._doubts.push(channel)
         moving = self._clutter.push(channel)
         if moving is None:
             return None
@@ -305,10 +309,12 @@ class OfdmChain:
         time_s = float(times_s.mean())
         noise = [one.noise_power for one in self._window if math.isfinite(one.noise_power)]
         noise_power = float(np.mean(noise)) if noise else math.nan
-        found = self._music(np.stack([one.channel for one in self._window]), time_s, noise_power, times_s)
+        snapshots = np.stack([one.channel for one in self._window])
+        found = self._music(snapshots, time_s, noise_power, times_s)
+        doubtful = self._doubts(found.paths, snapshots, found.noise_power)
         return OfdmChainOutput(
             time_s=time_s,
-            detections=self._targets(found.paths),
+            detections=self._targets(found.paths, doubtful),
             spectrum=found.spectrum,
             paths=found.paths,
             calibrations=self.take_calibrations(),

@@ -66,15 +66,12 @@ class MusicConfig:
     weak_paths
         Whether what the paths leave of the snapshots is searched for more, Doppler shift by Doppler shift: paths that
         are too weak for an eigenvalue.
-    drop_shadows
-        Whether echoes are left out that are behind a stronger one and change in strength only: things that stand still
-        and flicker in the shadow of somebody.
     min_snr_db
         Least power over noise of a path after integration.
     """
 
     window_blocks: int = 25
-    max_paths: int = 6
+    max_paths: int = 10
     smoothing: bool = True
     smoothing_rows: int = 6
     smoothing_tones: int = 50
@@ -82,7 +79,6 @@ class MusicConfig:
     azimuth_points: int = 181
     guided: bool = True
     weak_paths: bool = True
-    drop_shadows: bool = True
     min_snr_db: float = 12.0
 
     def __post_init__(self) -> None:
@@ -96,12 +92,47 @@ class MusicConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtConfig:
+    """Which targets are marked as doubtful, so that no track begins with them (`isactrack.processing.doubts`).
+
+    Attributes
+    ----------
+    shadows
+        Those behind a stronger one that do not turn: what somebody's shadow does to a wall.
+    shadow_reach_m
+        How far from the line to a target another one may be that casts its shadow on it: half a body, a Fresnel zone,
+        and the uncertainty of both places.
+    residue_db
+        Those that are so much below what stands still in their cell: what calibration leaves of it. None doubts none.
+    sidelobe_db
+        Those that are so much below another one at the same path length: side lobes of rows that are not calibrated
+        better. None doubts none.
+    straightness
+        A target does not turn if its amplitudes over the window are on a line to more than this.
+    """
+
+    shadows: bool = True
+    shadow_reach_m: float = 0.5
+    residue_db: float | None = 20.0
+    sidelobe_db: float | None = 30.0
+    straightness: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name in ("residue_db", "sidelobe_db"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ConfigError(f"{name} is {value}", "give decibels, or None to leave it out")
+        if not self.shadow_reach_m > 0.0 or not 0.0 < self.straightness < 1.0:
+            raise ConfigError(f"nothing can be doubted by {self}", _HINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfdmChainConfig:
     """Settings of an `OfdmChain`; the defaults serve people who walk in a room.
 
     Attributes
     ----------
-    calibration, music
+    calibration, music, doubts
         Settings of those steps.
     clutter_filter
         ``"mean"``: the mean of the last `mean_blocks` blocks is taken off (eq. 2). ``"difference"``: the last block is,
@@ -132,6 +163,7 @@ class OfdmChainConfig:
 
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     music: MusicConfig = field(default_factory=MusicConfig)
+    doubts: DoubtConfig = field(default_factory=DoubtConfig)
     clutter_filter: str = "mean"
     mean_blocks: int = 50
     hop_blocks: int = 10

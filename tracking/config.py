@@ -31,6 +31,11 @@ class TrackerConfig:
         track is seen in a step unless the probability that it was missed exceeds one half.
     max_misses_tentative, max_misses_confirmed
         Steps in a row that a track may go unseen; it is dropped at the next one.
+    earned_misses
+        Whether a confirmed track may go unseen for no longer than it was followed before, up to `max_misses_confirmed`:
+        what appears for a moment and is confirmed is gone as soon.
+    max_doubtful
+        Steps that a track may go on with doubtful detections alone; it is dropped at the next one.
     max_position_std_m
         A track is dropped before it is associated once the larger half-axis of its one-sigma position ellipse exceeds
         this: after a long gap in time its gate would take in anything.
@@ -105,6 +110,8 @@ class TrackerConfig:
     confirm_window: int = 6
     max_misses_tentative: int = 2
     max_misses_confirmed: int = 15
+    earned_misses: bool = False
+    max_doubtful: int = 30
     max_position_std_m: float = 2.0
     birth_velocity_std_mps: float = 1.0
     radial_velocity_std_mps: float = 0.25
@@ -148,7 +155,7 @@ class TrackerConfig:
                 f"confirm_hits is {self.confirm_hits} of confirm_window {self.confirm_window} steps",
                 "give 1 <= confirm_hits <= confirm_window, e.g. 4 of 6",
             )
-        for name, least in (("max_misses_tentative", 0), ("max_misses_confirmed", 0), ("merge_steps", 1)):
+        for name, least in (("max_misses_tentative", 0), ("max_misses_confirmed", 0), ("max_doubtful", 0), ("merge_steps", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}", f"give a number of steps, {least} or more")
         for name, choices in (("association", tuple(ASSOCIATORS)), ("filter", FILTERS), ("engine", ENGINES)):
@@ -294,15 +301,16 @@ def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) ->
     bistatic: dict[str, Any] = {
         "association": "penalty",
         "use_radial_velocity": False,
-        "distance_shared_m": 0.5,
         "acceleration_std_mps2": 2.0,
         "confirm_hits": steps(0.24),
         "confirm_window": steps(0.4),
         "max_misses_tentative": steps(0.2),
         "max_misses_confirmed": steps(1.0),
+        "earned_misses": True,
+        "max_doubtful": steps(2.0),
         "radial_velocity_std_mps": 1.5,
         "birth_velocity_std_mps": 1.5,
-        "merge_distance_m": 0.3,
+        "merge_distance_m": 0.5,
         "merge_velocity_mps": 0.3,
         "merge_steps": steps(1.0),
     }

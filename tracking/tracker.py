@@ -30,8 +30,9 @@ _CONVERGED: dict[str, Any] = {"rounds": 1000, "tolerance": 1e-9}
 class _Tracks:
     """All tracks, oldest first, one row each.
 
-    `hits` (n, window) holds the last steps with the newest first, `misses` the steps in a row without a detection, and
-    `together` (n, n) for how many steps two tracks have moved as one.
+    `hits` (n, window) holds the last steps with the newest first, `misses` the steps in a row without a detection,
+    `unclear` those with a doubtful one since the last that was not, and `together` (n, n) for how many steps two tracks
+    have moved as one.
     """
 
     mean: FloatArray
@@ -40,6 +41,7 @@ class _Tracks:
     track_id: NDArray[np.int64]
     age: NDArray[np.int64]
     misses: NDArray[np.int64]
+    unclear: NDArray[np.int64]
     confirmed: NDArray[np.bool_]
     hits: NDArray[np.bool_]
     together: NDArray[np.int64]
@@ -60,6 +62,7 @@ class _Tracks:
             track_id=np.arange(first_id, first_id + n),
             age=np.ones(n, dtype=np.int64),
             misses=np.zeros(n, dtype=np.int64),
+            unclear=np.zeros(n, dtype=np.int64),
             confirmed=np.full(n, at_once),
             hits=hits,
             together=np.zeros((n, n), dtype=np.int64),
@@ -147,8 +150,8 @@ class Tracker:
         self._require_later(detections.time_s)
         self._predict(detections.time_s)
         measured = self._measured(detections)
-        seen, free = self._associate(measured)
-        self._age(seen)
+        seen, clear, free = self._associate(measured, detections.doubtful)
+        self._age(seen, clear)
         self._merge()
         self._start(free, measured, detections.snr_db)
         return self._report(detections.time_s)
@@ -179,17 +182,27 @@ class Tracker:
         std = np.maximum(detections.radial_velocity_std_mps, self.config.radial_velocity_std_mps)
         return step_numpy.Measured(detections.position_m, noise_m2, detections.radial_velocity_mps, std * std)
 
-    def _associate(self, measured: step_numpy.Measured) -> tuple[NDArray[np.bool_], FloatArray]:
-        """Associate and update; return which tracks were seen, and how probable it is that no track made a detection.
+    def _associate(
+        self, measured: step_numpy.Measured, doubtful: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], FloatArray]:
+        """Associate and update; return which tracks were seen, which without a doubt, and where a track may start.
+
+        Doubtful detections go to confirmed tracks only, and start none.
 
         Groups of tracks choose one after the other: what one leaves of a detection is what the next can have, so that
         a detection that is taken counts as clutter that is denser by ``1 / free``.
         """
         tracks = self._tracks
         missed, free, alone = np.ones(len(tracks)), np.ones(len(measured.position_m)), np.ones(len(tracks))
+        certain = np.ones(len(free)) if doubtful is None else np.where(doubtful, 0.0, 1.0)
+        clear = np.zeros(len(tracks), dtype=np.bool_)
         if missed.size and free.size:
             ratio = self._kernels.likelihood_ratios(tracks.mean, tracks.covariance, measured, self._weighing)
             distance = _distances(tracks.mean[:, kalman.POSITION], measured.position_m) if self._by_distance else None
+            if not certain.all():
+                barred = ~tracks.confirmed[:, None] & (certain == 0.0)
+                ratio = np.where(barred, 0.0, ratio)
+                distance = None if distance is None else np.where(barred, np.inf, distance)
             for rows in self._groups():
                 part = ratio[rows] * free
                 if distance is None:
@@ -204,12 +217,13 @@ class Tracker:
                     self.config.filter == "ekf",
                 )
                 missed[rows] = association.missed
+                clear[rows] = association.probability @ certain >= _HALF
                 alone[rows] = step_numpy.missed_alone(part, association)
                 free *= association.free
                 self._silence_echoes(free, tracks.mean[rows][association.missed <= _HALF], measured.position_m)
         prior = tracks.existence * self.config.survival_probability
         tracks.existence[:] = step_numpy.existence(prior, alone, self.config.seen_if_there)
-        return missed <= _HALF, free
+        return missed <= _HALF, clear, free * certain
 
     def _by_distances(self, rows: slice | NDArray[np.intp], distance: FloatArray) -> Association:
         """Associate by distance, and let tracks that were seen lately share what is left of people who cross."""
@@ -232,17 +246,22 @@ class Tracker:
             near = _within(position_m, seen[:, kalman.POSITION], self.config.merge_distance_m)
             free[near.any(axis=1)] = 0.0
 
-    def _age(self, seen: NDArray[np.bool_]) -> None:
+    def _age(self, seen: NDArray[np.bool_], clear: NDArray[np.bool_]) -> None:
         """Count the step, confirm what was seen often enough and drop what was missed too often."""
         tracks, config = self._tracks, self.config
         tracks.age[:] += 1
         tracks.misses[:] = np.where(seen, 0, tracks.misses + 1)
+        tracks.unclear[:] = np.where(clear, 0, tracks.unclear + seen)
         tracks.hits[:, 1:] = tracks.hits[:, :-1].copy()
         tracks.hits[:, 0] = seen
         often = tracks.hits.sum(axis=1) >= config.confirm_hits
         tracks.confirmed[:] |= often & (tracks.existence >= config.confirm_existence)
         patience = np.where(tracks.confirmed, config.max_misses_confirmed, config.max_misses_tentative)
-        self._tracks = tracks.take((tracks.misses <= patience) & (tracks.existence >= config.drop_existence))
+        if config.earned_misses:
+            followed = tracks.age - tracks.misses
+            patience = np.where(tracks.confirmed, np.minimum(patience, followed), patience)
+        keep = (tracks.misses <= patience) & (tracks.unclear <= config.max_doubtful)
+        self._tracks = tracks.take(keep & (tracks.existence >= config.drop_existence))
 
     def _merge(self) -> None:
         """Drop the less established of two tracks that have moved as one for `merge_steps` steps."""

@@ -43,8 +43,8 @@ PENALTY: Final = "penalty"
 SHARED: Final = "penalty, shared"
 METHODS: Final[dict[str, TrackerConfig]] = {
     PLAIN: bistatic_tracker_config(PERIOD_S, association="hungarian"),
-    PENALTY: bistatic_tracker_config(PERIOD_S, distance_shared_m=0.0),
-    SHARED: bistatic_tracker_config(PERIOD_S),
+    PENALTY: bistatic_tracker_config(PERIOD_S),
+    SHARED: bistatic_tracker_config(PERIOD_S, distance_shared_m=0.5),
     "SPA": bistatic_tracker_config(PERIOD_S, association="spa", engine="numpy"),
 }
 """The paper's two, ours, and one that weighs likelihoods; all else about their trackers is the same."""

@@ -17,7 +17,6 @@ from isactrack.processing.music_baselines import dense_share, dense_steering, li
 from isactrack.processing.music_spectrum import Manifold, SpectrumGrid, gram_eigen, pseudo_spectrum, signal_subspace
 from isactrack.processing.ofdm_config import MusicConfig
 from isactrack.processing.path_fit import fit_paths, refine_peaks, share_derivatives, without_paths
-from isactrack.processing.shadows import straightness
 from isactrack.processing.smoothing import fold, leading_subspace, smoothed_noise_edge, smoothed_subspace, unfold
 
 T = 25
@@ -454,38 +453,3 @@ def test_weak_paths_of_staggered_blocks_are_found_by_their_times() -> None:
     np.testing.assert_array_equal(MUSIC(data, 0.0, 1.0, even).paths.path_m, MUSIC(data, 0.0, 1.0).paths.path_m)
     with pytest.raises(ValueError, match="times"):
         MUSIC(data, 0.0, 1.0, even[1:])
-
-
-# --- shadows ---------------------------------------------------------------------------------------------------------
-
-
-def flicker(path_m: float, azimuth_rad: float, snr_db: float) -> np.ndarray:
-    """A thing that stands still, and whose strength somebody changes."""
-    slow = np.sin(np.linspace(-2.0, 3.0, T))
-    slow *= np.sqrt(T / np.sum(slow**2))
-    return echo(path_m, azimuth_rad, 0.0, snr_db, phase=1.0) * slow[:, None, None]
-
-
-def test_what_flickers_behind_somebody_is_nobody() -> None:
-    free = Music2d(SENSOR, MusicConfig(drop_shadows=False), max_path_m=30.0)
-    data = noise(np.random.default_rng(23)) + echo(9.0, 0.2, 30.0, 40.0) + flicker(12.0, 0.3, 30.0)
-    np.testing.assert_allclose(free(data, 0.0, 1.0).paths.path_m, [9.0, 12.0], atol=0.1)
-    np.testing.assert_allclose(MUSIC(data, 0.0, 1.0).paths.path_m, [9.0], atol=0.1)
-
-
-@pytest.mark.parametrize(("other", "what"), [
-    (echo(12.0, 0.3, -12.0, 30.0), "moves"), (flicker(12.0, 0.7, 30.0), "is not behind"),
-    (flicker(7.0, 0.3, 30.0), "is before"), (flicker(12.0, 0.3, 40.0), "is as strong"),
-])  # fmt: skip
-def test_who_is_in_nobodys_shadow_stays(other: np.ndarray, what: str) -> None:
-    data = noise(np.random.default_rng(24)) + echo(9.0, 0.2, 30.0, 40.0) + other
-    assert len(MUSIC(data, 0.0, 1.0).paths) == 2, what
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31), st.floats(0.0, 6.28))
-def test_straightness_is_one_on_a_line_and_falls_as_the_phase_turns(seed: int, phase: float) -> None:
-    real = np.random.default_rng(seed).standard_normal((1, T))
-    np.testing.assert_allclose(straightness(np.exp(1j * phase) * real), 1.0)
-    turning = np.exp(1j * phase + 1j * np.pi * np.linspace(0.0, 1.0, T, endpoint=False))
-    np.testing.assert_allclose(straightness(turning[None]), 0.0, atol=1e-12)
