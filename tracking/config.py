@@ -155,7 +155,8 @@ class TrackerConfig:
                 f"confirm_hits is {self.confirm_hits} of confirm_window {self.confirm_window} steps",
                 "give 1 <= confirm_hits <= confirm_window, e.g. 4 of 6",
             )
-        for name, least in (("max_misses_tentative", 0), ("max_misses_confirmed", 0), ("max_doubtful", 0), ("merge_steps", 1)):
+        for name in ("max_misses_tentative", "max_misses_confirmed", "max_doubtful", "merge_steps"):
+            least = int(name == "merge_steps")
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} is {getattr(self, name)}", f"give a number of steps, {least} or more")
         for name, choices in (("association", tuple(ASSOCIATORS)), ("filter", FILTERS), ("engine", ENGINES)):
