@@ -69,6 +69,10 @@ CATALOGUE: dict[str, Entry] = {
         "Two paths cross while a false target appears: association with and without the penalty",
         "isactrack.experiments.indoor_isac.association_figure",
     ),
+    "indoor-isac/fig5": Entry(
+        "Impulse response before and after the modified MTI",
+        "isactrack.experiments.indoor_isac.impulse_figure",
+    ),
     "indoor-isac/fig6": Entry(
         "Two and three people who walk in two rooms: tracks, and their errors",
         "isactrack.experiments.indoor_isac.people_figure",
