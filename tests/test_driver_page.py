@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from isactrack.recordings import open_recording
+from isactrack.sensor import require_fmcw
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "writing-a-driver.md"
 FILES = {"pyproject.toml", "labradar.py", "test_labradar.py"}
@@ -92,7 +93,7 @@ def test_its_devices_are_opened_by_url_and_recorded(folder: Path, environment: d
     with open_recording(recorded) as recording:
         assert len(recording) == 5
         assert recording.sensor.model == "LabRadar"
-        assert recording.sensor.loops_per_frame == 32
+        assert require_fmcw(recording.sensor).loops_per_frame == 32
         assert recording.profile_text == profile.read_text()
         assert recording.closed_cleanly
 

@@ -29,6 +29,7 @@ from isactrack.drivers.device import DeviceStats
 from isactrack.errors import RecordingError
 from isactrack.frame import Frame
 from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording, validate_recording
+from isactrack.sensor import require_fmcw
 from isactrack.source import Source
 
 ISACTRACK = [sys.executable, "-m", "isactrack.cli.entry"]
@@ -272,7 +273,7 @@ def test_a_profile_is_sent_and_recorded(tmp_path: Path, capsys: Capture) -> None
     profile.write_text(text, encoding="utf-8")
     answer(capsys, "record", "-d", f"{SIM}&speed=max", "-c", profile, "-o", tmp_path / "fast.h5", "--frames", 3)
     with open_recording(tmp_path / "fast.h5") as recording:
-        assert (recording.sensor.loops_per_frame, recording.sensor.frame_period_s) == (32, 0.05)
+        assert (require_fmcw(recording.sensor).loops_per_frame, recording.sensor.frame_period_s) == (32, 0.05)
         assert recording.profile_text == profile.read_text()
 
 

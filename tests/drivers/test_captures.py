@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from isactrack import ConfigError, Frame, IqOrder, RecordingError, Source
 from isactrack.drivers.awr1642.assembler import FrameAssembler
-from isactrack.drivers.awr1642.captures import CaptureFile, open_capture, parse_studio_log, udp_datagrams
+from isactrack.drivers.awr1642.captures import open_capture, parse_studio_log, udp_datagrams
 from isactrack.drivers.awr1642.dca1000 import encode_data_packet
 from isactrack.drivers.awr1642.dialect import Dialect
 from isactrack.drivers.awr1642.profile import as_cfg, default_profile, parse_profile
+from isactrack.drivers.capture_file import CaptureFile
+from isactrack.sensor import require_fmcw
 
 SMALL = (
     as_cfg(default_profile(), Dialect.SDK3)
@@ -197,7 +199,7 @@ def test_loops_and_order_can_be_given_where_the_profile_is_another(tmp_path: Pat
     path.write_bytes(words(FRAME_BYTES))
     device = open_capture(path, cfg_text=SMALL, loops=1, iq_order=IqOrder.IQIQ)
     assert len(read_all(device)) == 4
-    assert device.sensor.iq_order is IqOrder.IQIQ
+    assert require_fmcw(device.sensor).iq_order is IqOrder.IQIQ
 
 
 # --- profiles --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from isactrack.drivers.simulated.device import SimulatedAwr1642
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.recordings.header import RecordingHeader
 from isactrack.recordings.writer import RecordingWriter
+from isactrack.sensor import require_fmcw
 from isactrack.testing import check_device
 from isactrack.testing.device_contract import (
     check_beside_the_frames,
@@ -158,7 +159,7 @@ class StubbornDevice(SimulatedAwr1642):
     def configure(self, profile: str | None = None) -> FmcwSensor:
         state, sensor = self._state, self._sensor
         try:
-            return super().configure(profile)
+            return require_fmcw(super().configure(profile))
         except IsacError:
             self._state, self._sensor = state, sensor
             raise

@@ -46,6 +46,7 @@ from isactrack.drivers.simulated.faults import INSTANT, Account, FaultKind, Faul
 from isactrack.drivers.simulated.scene import make_scene
 from isactrack.drivers.simulated.synthesis import Synthesiser
 from isactrack.events import Event, EventKind
+from isactrack.sensor import require_fmcw
 
 PAYLOAD = 1456
 PROFILE = """
@@ -553,7 +554,7 @@ def test_after_an_overrun_the_stream_is_begun_anew_and_no_shifted_frame_is_hande
     assert stats.lost_bytes == stats.missing_frames * FRAME_BYTES
     assert stats.frames + stats.missing_frames >= counters[-1] + 1
     # Every frame that is handed out is one that the radar made, to the sample.
-    made = Synthesiser(sensor, make_scene("noise", 6), seed=6)
+    made = Synthesiser(require_fmcw(sensor), make_scene("noise", 6), seed=6)
     for k, frame in enumerate(frames):
         assert frame.complete
         assert frame.device_time_s == pytest.approx(frame.counter * PERIOD_S)

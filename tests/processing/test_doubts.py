@@ -1,5 +1,7 @@
 """Points that may be nobody are marked, people are not, and each doubt has its own reason."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -34,7 +36,7 @@ def steering(path_m: float, azimuth_rad: float) -> np.ndarray:
     """Channel (rows, tones) of one path of amplitude 1, by the convention of the sensor frame."""
     tones = np.exp(-2j * np.pi * SENSOR.tone_frequencies_hz * path_m / SPEED_OF_LIGHT_MPS)
     rows = np.exp(2j * np.pi * np.asarray(SENSOR.rx_positions) * np.sin(azimuth_rad))
-    return rows[:, None] * tones
+    return np.asarray(rows[:, None] * tones)
 
 
 def seen(places: list[tuple[float, float]], amplitudes: list[np.ndarray]) -> tuple[Paths, np.ndarray]:
@@ -58,7 +60,7 @@ FLICKERS = 0.02 * np.exp(0.7j) * np.sin(np.linspace(-2.0, 3.0, T))
 
 def doubts(config: DoubtConfig | None = None, still: np.ndarray | None = None) -> Doubts:
     made = Doubts(SENSOR, config or DoubtConfig())
-    made.push(np.zeros((SENSOR.n_rx, SENSOR.n_tones)) if still is None else still)
+    made.push(np.zeros((SENSOR.n_rx, SENSOR.n_tones), dtype=np.complex128) if still is None else still)
     return made
 
 
@@ -112,7 +114,7 @@ def test_straightness_is_one_on_a_line_and_falls_as_the_phase_turns(seed: int, p
     np.testing.assert_allclose(straightness(quarter[None]), 2.0 / np.pi, atol=1e-3)
     half = np.exp(1j * phase + 1j * np.pi * np.linspace(0.0, 1.0, T, endpoint=False))
     np.testing.assert_allclose(straightness(half[None]), 0.0, atol=1e-12)
-    np.testing.assert_array_equal(straightness(np.zeros((1, T))), 0.0)
+    np.testing.assert_array_equal(straightness(np.zeros((1, T), dtype=np.complex128)), 0.0)
 
 
 # --- residue ---------------------------------------------------------------------------------------------------------
@@ -171,6 +173,9 @@ def test_a_side_lobe_is_at_the_same_path_length_and_far_weaker() -> None:
 def test_no_paths_no_doubts_and_settings_that_doubt_nothing_sensible_are_refused() -> None:
     empty = doubts()(Paths.empty(0.0), np.zeros((T, SENSOR.n_rx, SENSOR.n_tones), dtype=complex), NOISE)
     assert empty.shape == (0,)
-    for wrong in ({"straightness": 0.0}, {"shadow_reach_m": 0.0}, {"residue_db": np.nan}, {"sidelobe_db": np.inf}):
+    wrongs: list[dict[str, Any]] = [
+        {"straightness": 0.0}, {"shadow_reach_m": 0.0}, {"residue_db": np.nan}, {"sidelobe_db": np.inf},
+    ]  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(ConfigError):
             DoubtConfig(**wrong)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ PLAIN = Music2d(SENSOR, MusicConfig(smoothing=False), max_path_m=30.0)
 
 def noise(rng: np.random.Generator, blocks: int = T) -> np.ndarray:
     """Unit power."""
-    return rng.standard_normal((blocks, 8, 76, 2)).view(np.complex128)[..., 0] * np.sqrt(0.5)
+    return np.asarray(rng.standard_normal((blocks, 8, 76, 2)).view(np.complex128)[..., 0] * np.sqrt(0.5))
 
 
 def echo(path_m: float, azimuth_rad: float, doppler_hz: float, snr_db: float, phase: float = 0.0) -> np.ndarray:
@@ -44,7 +45,8 @@ def echo(path_m: float, azimuth_rad: float, doppler_hz: float, snr_db: float, ph
 
 
 def three(rng: np.random.Generator) -> np.ndarray:
-    return noise(rng) + echo(9.0, 0.2, 30.0, 32.0) + echo(12.5, -0.4, -50.0, 29.0) + echo(10.5, 0.6, 77.0, 27.0)
+    echoes = echo(9.0, 0.2, 30.0, 32.0) + echo(12.5, -0.4, -50.0, 29.0) + echo(10.5, 0.6, 77.0, 27.0)
+    return np.asarray(noise(rng) + echoes)
 
 
 # --- the identities --------------------------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ def test_smoothed_subspace_is_that_of_the_forward_backward_mean(rows: int, tones
                 mean += 0.5 * (np.outer(one, np.conj(one)) + np.outer(other, np.conj(other)))
                 count += 1
     mean *= 2.0 / count
-    values, subspace = smoothed_subspace(scene, rows, tones, 3, step)
+    values, subspace = smoothed_subspace(np.asarray(scene, dtype=np.complex128), rows, tones, 3, step)
     expected, vectors = np.linalg.eigh(mean)
     np.testing.assert_allclose(values, expected[::-1][:3], rtol=1e-6)
     flat = subspace.reshape(3, -1)
@@ -151,7 +153,7 @@ def test_smoothing_tells_coherent_paths_apart_and_without_it_they_are_one() -> N
 
 def test_noise_exceeds_its_edge_hardly_ever_and_tells_its_power() -> None:
     rng = np.random.default_rng(4)
-    values = [gram_eigen(3.0 * noise(rng).reshape(T, -1))[0] for _ in range(200)]
+    values = [gram_eigen(np.asarray(3.0 * noise(rng).reshape(T, -1), dtype=np.complex128))[0] for _ in range(200)]
     assert sum(edge_order(v, 608, 9.0) for v in values) <= 2
     assert max(v[0] for v in values) > 9.0 * 0.95 * noise_edge(608, T)
     floors = [noise_floor(v, 608) for v in values]
@@ -256,7 +258,7 @@ def test_estimates_scatter_as_their_covariance_says() -> None:
     scaled = []
     for seed in range(120):
         rng = np.random.default_rng(seed)
-        data = noise(rng) + echo(*true[0], 30.0, 30.0) + echo(*true[1], 70.0, 33.0)
+        data = noise(rng) + echo(true[0, 0], true[0, 1], 30.0, 30.0) + echo(true[1, 0], true[1, 1], 70.0, 33.0)
         paths = MUSIC(data, 0.0, 1.0).paths
         assert len(paths) == 2
         for want in true:
@@ -298,17 +300,17 @@ def test_mirrored_channel_gives_mirrored_azimuths() -> None:
 
 
 def test_noise_that_nobody_measured_is_estimated() -> None:
-    output = MUSIC(2.0 * three(np.random.default_rng(13)), 0.0)
+    output = MUSIC(np.asarray(2.0 * three(np.random.default_rng(13)), dtype=np.complex128), 0.0)
     assert output.noise_power == pytest.approx(4.0, rel=0.05)
     assert len(output.paths) == 3
 
 
 def test_noise_stronger_than_guard_tones_say_makes_no_paths() -> None:
-    assert len(MUSIC(3.0 * noise(np.random.default_rng(14)), 0.0, 1.0).paths) == 0
+    assert len(MUSIC(np.asarray(3.0 * noise(np.random.default_rng(14)), dtype=np.complex128), 0.0, 1.0).paths) == 0
 
 
 def test_nothing_gives_nothing() -> None:
-    assert len(MUSIC(np.zeros((T, 8, 76)), 0.0, 0.0).paths) == 0
+    assert len(MUSIC(np.zeros((T, 8, 76), dtype=np.complex128), 0.0, 0.0).paths) == 0
 
 
 def test_paths_outside_of_what_is_looked_at_are_left_out() -> None:
@@ -381,7 +383,7 @@ def test_uneven_rows_work_without_smoothing() -> None:
     {"min_path_m": 9.0, "max_path_m": 9.0}, {"min_path_m": -1.0}, {"max_path_m": math.nan}, {"max_azimuth_rad": 2.0},
     {"min_path_m": 0.0, "max_path_m": 60.0},
 ])  # fmt: skip
-def test_grids_that_cannot_be_are_refused_with_a_hint(limits: dict[str, float]) -> None:
+def test_grids_that_cannot_be_are_refused_with_a_hint(limits: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as refused:
         Music2d(SENSOR, **limits)
     assert refused.value.hint
@@ -448,7 +450,7 @@ def test_weak_paths_of_staggered_blocks_are_found_by_their_times() -> None:
         known += len(MUSIC(data, 0.0, 1.0, times).paths)
         blind += len(MUSIC(data, 0.0, 1.0).paths)
     assert known == 8 and blind <= 2
-    even = SENSOR.frame_period_s * np.arange(T) + 7.0
+    even = np.asarray(SENSOR.frame_period_s * np.arange(T) + 7.0, dtype=np.float64)
     data = noise(np.random.default_rng(0)) + echo(9.0, 0.2, 33.0, 20.0)
     np.testing.assert_array_equal(MUSIC(data, 0.0, 1.0, even).paths.path_m, MUSIC(data, 0.0, 1.0).paths.path_m)
     with pytest.raises(ValueError, match="times"):

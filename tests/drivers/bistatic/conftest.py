@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ class ScriptedRadio:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def send_blocks(self, first: int, count: int, **fields: object) -> None:
+    def send_blocks(self, first: int, count: int, **fields: Any) -> None:
         assert self.host is not None, "nobody has started the radio"
         rows, samples = self.settings.block_shape
         for block in range(first, first + count):
@@ -203,4 +204,4 @@ def box() -> Iterator[ScriptedBox]:
 def impatient_talk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver that waits 0.3 s for replies."""
     for ask in (Conversation._ask, Conversation._expect):
-        monkeypatch.setitem(ask.__kwdefaults__, "timeout_s", 0.3)
+        monkeypatch.setitem(ask.__kwdefaults__ or {}, "timeout_s", 0.3)

@@ -1,7 +1,9 @@
 """Blocks from packets: against the truth under loss, duplicates, disorder and damage, and what is said about gaps."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def words_of(block: int, settings: Settings = SETTINGS) -> np.ndarray:
 
 
 def block_packets(
-    block: int, sequence: int, settings: Settings = SETTINGS, *, most: int = 320, **fields: object
+    block: int, sequence: int, settings: Settings = SETTINGS, *, most: int = 320, **fields: Any
 ) -> list[Packet]:
     kind = PacketKind.IQ if settings.capture is Capture.IQ else PacketKind.CSI
     common = Packet(
@@ -56,7 +58,7 @@ def stream_of(blocks: int, settings: Settings = SETTINGS) -> list[Packet]:
     return made
 
 
-def feed(assembler: BlockAssembler, packets: list[Packet] | list[bytes], *, flush: bool = True) -> list[Frame]:
+def feed(assembler: BlockAssembler, packets: Sequence[Packet | bytes], *, flush: bool = True) -> list[Frame]:
     frames: list[Frame] = []
     for k, packet in enumerate(packets):
         raw = packet if isinstance(packet, bytes) else packet.encode()
@@ -236,7 +238,7 @@ def test_an_event_of_the_radio_is_one_line_and_breaks_no_sequence() -> None:
         {"block": 2**63},
     ],
 )  # fmt: skip
-def test_foreign_packets_are_counted_and_change_nothing(wrong: dict[str, object]) -> None:
+def test_foreign_packets_are_counted_and_change_nothing(wrong: dict[str, Any]) -> None:
     sent = stream_of(3)
     assembler = BlockAssembler(SETTINGS)
     frames = feed(assembler, [sent[0], replace(sent[1], **wrong), *sent[1:]])

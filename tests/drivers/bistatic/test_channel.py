@@ -63,7 +63,7 @@ def of_path(length_m: float, azimuth_rad: float, amplitude: complex, sensor: Ofd
     """Eq. 1 of indoor-multi-person-isac-26ghz for one path."""
     frequency = sensor.carrier_frequency_hz + sensor.tone_frequencies_hz
     row = np.exp(2j * np.pi * np.asarray(sensor.rx_positions) * math.sin(azimuth_rad))
-    return amplitude * row[:, None] * np.exp(-2j * np.pi * frequency * length_m / C)
+    return np.asarray(amplitude * row[:, None] * np.exp(-2j * np.pi * frequency * length_m / C))
 
 
 # --- single paths ----------------------------------------------------------------------------------------------------
@@ -255,8 +255,7 @@ def test_the_patterns_of_both_antennas_weigh_each_path() -> None:
     scene = static(place)
     void = Scene("void")
     plain = channel(scene).csi([0.0]) - channel(void).csi([0.0])
-    one = {"receiver_pattern": pattern}
-    weighed = channel(scene, **one).csi([0.0]) - channel(void, **one).csi([0.0])
+    weighed = channel(scene, receiver_pattern=pattern).csi([0.0]) - channel(void, receiver_pattern=pattern).csi([0.0])
     assert np.abs(weighed) == pytest.approx(np.abs(plain) * pattern.amplitude(4.0 / math.hypot(*place)))
     made = channel(void, transmitter_pattern=pattern)
     cosine = made._tx_looks @ -made.tx_m / made.direct_length_m

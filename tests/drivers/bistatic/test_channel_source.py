@@ -66,7 +66,7 @@ def delays(csi: np.ndarray, clean: np.ndarray) -> np.ndarray:
     tones = SENSOR.tone_frequencies_hz
     aligned = turned * np.exp(2j * np.pi * tones * coarse[:, None])
     left = np.angle(aligned * np.conj(aligned.sum(axis=1, keepdims=True)))  # far from where phases wrap
-    return coarse - (left - left.mean(axis=1, keepdims=True)) @ tones / (tones @ tones) / (2.0 * np.pi)
+    return np.asarray(coarse - (left - left.mean(axis=1, keepdims=True)) @ tones / (tones @ tones) / (2.0 * np.pi))
 
 
 def power_db(left: np.ndarray, whole: np.ndarray) -> float:
@@ -230,7 +230,7 @@ def test_rows_keep_what_calibration_left_of_their_errors() -> None:
 def test_a_planned_shadow_takes_the_direct_path_smoothly_and_gives_it_back() -> None:
     plan = [SignalFault(SignalFaultKind.SHADOW, 0.4, 0.9)]
     times = np.arange(300) * 4e-3
-    loss_db = -20.0 * np.log10(shadow_amplitude(plan, times))
+    loss_db = -20.0 * np.log10(shadow_amplitude(plan, np.asarray(times, dtype=np.float64)))
     assert loss_db[(times < 0.4) | (times > 0.9)] == pytest.approx(0.0)
     assert loss_db[(times > 0.501) & (times < 0.799)] == pytest.approx(15.0)
     assert np.abs(np.diff(loss_db)).max() < 1.0

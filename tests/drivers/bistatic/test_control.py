@@ -2,6 +2,8 @@
 
 import json
 import math
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -29,6 +31,9 @@ from isactrack.drivers.bistatic.control import (
 )
 from isactrack.ofdm import Capture
 from isactrack.ofdm_waveform import gate_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IDENTITY = Identity(
     model="ISAB", serial_number="7", firmware="1.2", capabilities=frozenset(Capability), rate_num=552_960_000
@@ -78,7 +83,8 @@ def test_the_longest_settings_fit_a_datagram() -> None:
 
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_nothing_that_comes_raises_anything_but_a_control_error(payload: bytes) -> None:
-    for parse in (parse_command, *(lambda p, c=command: parse_reply(c, p) for command in Command)):
+    replies: list[Callable[[bytes], object]] = [partial(parse_reply, command) for command in Command]
+    for parse in (parse_command, *replies):
         try:
             parse(payload)
         except ControlError as error:

@@ -7,6 +7,7 @@ import math
 import socket
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count, pairwise
@@ -322,11 +323,11 @@ def test_transfers_that_no_radio_has_fail_as_they_do_on_a_bus(usb_radio: UsbRadi
     assert not bus.is_kernel_driver_active(handle, 0)
     failing: list[tuple[Callable[[], object], int]] = [
         (lambda: bus.set_configuration(handle, 2), errno.EINVAL),
-        (lambda: bus.bulk_read(handle, USB_COMMAND_ENDPOINT, 0, bytearray(8), 10), errno.EPIPE),
-        (lambda: bus.bulk_write(handle, USB_DATA_ENDPOINT, 0, bytearray(8), 10), errno.EPIPE),
-        (lambda: bus.ctrl_transfer(handle, 0x40, 1, 0, 0, bytearray(8), 10), errno.EPIPE),
-        (lambda: bus.ctrl_transfer(handle, 0x80, 6, 0x0309, 0, bytearray(8), 10), errno.EPIPE),
-        (lambda: bus.intr_read(handle, 0x81, 0, bytearray(8), 10), errno.EPIPE),
+        (lambda: bus.bulk_read(handle, USB_COMMAND_ENDPOINT, 0, array("B", bytes(8)), 10), errno.EPIPE),
+        (lambda: bus.bulk_write(handle, USB_DATA_ENDPOINT, 0, array("B", bytes(8)), 10), errno.EPIPE),
+        (lambda: bus.ctrl_transfer(handle, 0x40, 1, 0, 0, array("B", bytes(8)), 10), errno.EPIPE),
+        (lambda: bus.ctrl_transfer(handle, 0x80, 6, 0x0309, 0, array("B", bytes(8)), 10), errno.EPIPE),
+        (lambda: bus.intr_read(handle, 0x81, 0, array("B", bytes(8)), 10), errno.EPIPE),
         (lambda: bus.detach_kernel_driver(handle, 0), errno.ENOENT),
     ]
     for call, number in failing:
@@ -339,11 +340,11 @@ def test_transfers_that_no_radio_has_fail_as_they_do_on_a_bus(usb_radio: UsbRadi
         bus.get_endpoint_descriptor(usb_radio, 3, 0, 0, 0)
     began_s = time.monotonic()
     with pytest.raises(usb.core.USBTimeoutError):
-        bus.bulk_read(handle, USB_DATA_ENDPOINT, 0, bytearray(8), 30)
+        bus.bulk_read(handle, USB_DATA_ENDPOINT, 0, array("B", bytes(8)), 30)
     assert 0.02 < time.monotonic() - began_s < 1.0
     bus.close_device(handle)
     with pytest.raises(usb.core.USBError) as failed:
-        bus.bulk_read(handle, USB_DATA_ENDPOINT, 0, bytearray(8), 30)
+        bus.bulk_read(handle, USB_DATA_ENDPOINT, 0, array("B", bytes(8)), 30)
     assert failed.value.errno == errno.ENODEV
 
 
@@ -520,7 +521,7 @@ def test_the_same_seed_loses_the_same_fragments(bench: MakeBench) -> None:
 
 
 def test_an_account_of_lost_fragments_marks_the_groups_that_they_touch() -> None:
-    sensor = sensor_of("radio", RadioFirmware(lambda *_: None)._configure(Settings(rows=3, tones=75)))  # type: ignore[arg-type, return-value]
+    sensor = sensor_of("radio", RadioFirmware(lambda *_: None)._configure(Settings(rows=3, tones=75)))  # type: ignore[arg-type]
     account = RadioAccount(lost_fragments=[(4, 1, 2, 0, 75), (5, 0, 1, 3, 2), (6, 2, 1, 74, 1)])
     assert account.valid_of(3, sensor).all()
     word_valid = np.ones((3, 75, 2), bool)

@@ -24,6 +24,7 @@ from isactrack.drivers.simulated.bistatic import device as device_module
 from isactrack.drivers.simulated.bistatic import lo_box as lo_box_module
 from isactrack.drivers.simulated.bistatic.device import DEFAULT_TX_M, SimulatedBistatic, simulated_profile
 from isactrack.drivers.simulated.bistatic.faults import FaultKind
+from isactrack.drivers.simulated.bistatic.source import RadioSource
 from isactrack.drivers.simulated.fault_plan import Fault
 from isactrack.drivers.simulated.room_clock import RoomClock
 from isactrack.drivers.simulated.rooms import ROOMS
@@ -144,12 +145,13 @@ def test_what_the_source_makes_is_what_the_driver_delivers(link: str) -> None:
             assert np.array_equal(frame.samples, words)
             assert frame.valid.all()
             assert frame.block is not None
-            single = {name: np.float32(getattr(info, name)) for name in ("noise_power", "cfo_hz")}
-            assert frame.block == replace(info, **{name: float(value) for name, value in single.items()})
+            noise_power, cfo_hz = (float(np.float32(value)) for value in (info.noise_power, info.cfo_hz))
+            assert frame.block == replace(info, noise_power=noise_power, cfo_hz=cfo_hz)
             truth = device.truth(frame)
             assert truth is not None
             assert truth.time_s == frame.device_time_s + run.sensor.stagger_of(frame.counter)
             assert np.array_equal(truth.position_m, again.truth(frame.counter).position_m)
+        assert truth is not None
         assert len(truth) == 2
 
 
@@ -230,7 +232,7 @@ def test_a_scene_without_a_room_takes_the_transmitter_of_the_profile() -> None:
         device.start()
         assert device.read(10.0) is not None
         source = device.firmware.runs[0].source
-        assert isinstance(source, device_module.RadioSource)
+        assert isinstance(source, RadioSource)
         assert source.channel.tx_m.tolist() == [-3.0, 3.0]
 
 

@@ -9,7 +9,7 @@ from isactrack import ConfigError, DeviceError, DeviceNotFoundError, DeviceTimeo
 from isactrack.drivers.bistatic.lo_box import LoBox, LoSettings
 
 
-def client(box: Any, **options: float) -> LoBox:
+def client(box: Any, **options: Any) -> LoBox:
     return LoBox(*box.address, **options)
 
 
