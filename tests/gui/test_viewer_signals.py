@@ -98,7 +98,7 @@ def run_script(script: str, *arguments: object, folder: Path) -> subprocess.Comp
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_a_signal_at_any_moment_closes_the_feed_once(count: int, tmp_path: Path) -> None:
     done = run_script(_MANY, count, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "all interrupted\n", "")
