@@ -70,7 +70,7 @@ pose = { x_m = 1.0, y_m = 0.0, z_m = 1.2, yaw_deg = 20.0 }
 # [ofdm.calibration]
 # method = "reference"
 # [ofdm.music]
-# max_paths = 10
+# max_paths = 8
 # [ofdm.tracker]
 # association = "penalty"
 """

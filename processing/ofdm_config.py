@@ -71,7 +71,7 @@ class MusicConfig:
     """
 
     window_blocks: int = 25
-    max_paths: int = 10
+    max_paths: int = 8
     smoothing: bool = True
     smoothing_rows: int = 6
     smoothing_tones: int = 50
