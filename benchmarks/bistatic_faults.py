@@ -10,8 +10,8 @@ The columns: blocks that are missing; blocks with each flag (of the overflow, no
 fragment, another gain); blocks whose flags, mask or place are not those that the emulator's account asks for, which
 must be 0; masked bytes; blocks whose reference the calibration says is shadowed or gone; people whose track half a
 second after the fault followed them before it, and people with one identity over the whole run, as CLEAR-MOT counts;
-steps of tracks that follow somebody, and of others, that are longer than 3 m/s and three standard deviations of the
-predicted position allow; the longest step beyond 3 m/s of the former; errors.
+jumps of tracks that follow somebody, and of others: steps longer than 3 m/s allow by more than a body is wide and by
+more than three standard deviations of the predicted position; the longest step beyond 3 m/s of the former; errors.
 """
 
 import argparse
@@ -53,6 +53,8 @@ UNSURE = (CalibrationStatus.HELD, CalibrationStatus.REJECTED)
 MATCH_M = 1.0
 DOUBLE_M = 0.5
 """Second tracks of a person, which live until they are merged, are no farther from it than this."""
+BODY_M = 0.4
+"""What comes back from a body comes from anywhere on it, and filters take that for movement."""
 WALK_MPS = 3.0
 """Nobody in these scenes moves faster than half of this."""
 ACCELERATION_MPS2 = 3.0
@@ -245,17 +247,17 @@ def near(step: Snapshot, who: int, follows: Mapping[int, int]) -> set[int]:
 
 
 def step_excess_m(before: Track, after: Track) -> tuple[float, float]:
-    """Return by how much a step of a track is longer than the longest one of a person, and three standard deviations.
+    """Return by how much a step of a track is longer than the longest one of a person, and by how much it may be.
 
-    The deviation is that of the predicted position, the larger half-axis: a track that was not seen for a while may
-    be put right by more than one that was.
+    That is the width of a body, or three standard deviations of the predicted position, along its larger half-axis: a
+    track that was not seen for a while may be put right by more than one that was.
     """
     dt_s = after.time_s - before.time_s
     noise = process_noise(dt_s, ACCELERATION_MPS2)
     _, spread = predict(before.state[None], before.covariance[None], transition(dt_s), noise)
     deviation_m = float(np.sqrt(np.linalg.eigvalsh(spread[0][np.ix_([0, 2], [0, 2])])[-1]))
     step_m = float(np.linalg.norm(after.position_m - before.position_m))
-    return max(0.0, step_m - WALK_MPS * dt_s), 3.0 * deviation_m
+    return max(0.0, step_m - WALK_MPS * dt_s), max(BODY_M, 3.0 * deviation_m)
 
 
 def run(scene: str, seed: int, case: Case, link: str, folder: Path) -> Outcome:

@@ -34,8 +34,8 @@ from isactrack.processing.music_spectrum import (
 )
 from isactrack.processing.ofdm_config import MusicConfig
 from isactrack.processing.path_fit import (
-    FIT_STEPS,
     PathFit,
+    distinct_paths,
     fit_paths,
     refine_peaks,
     share_derivatives,
@@ -239,14 +239,18 @@ class Music2d:
         times_s: FloatArray | None,
     ) -> tuple[ComplexArray, PathFit | None]:
         """Return the principal snapshots and the fit, both with those paths that no eigenvalue shows."""
-        if self._weak is None:
+        if self._weak is None or noise <= 0.0:
             return principal, fit
-        blocks = data.reshape(-1, self._rows, self._tones)
+        # Single precision is enough to find a maximum; any unit that data may come in has room in it once noise is 1.
+        scaled = (data * (1.0 / np.sqrt(noise * data.shape[0]))).astype(np.complex64)
+        blocks = scaled.reshape(-1, self._rows, self._tones)
+        phases = self._weak.phases(data.shape[0], times_s)
+        turns = np.exp(1j * phases.astype(np.float32))
         places = np.zeros((0, 2)) if fit is None else fit.places
         outside = np.zeros((0, 2))
         while places.shape[0] + outside.shape[0] < self._config.max_paths:
             known = np.vstack([places, outside])
-            found = self._weak(without_paths(blocks, self._manifold, known), known[:, 0], noise, times_s)
+            found = self._weak(without_paths(blocks, self._manifold, known), known[:, 0], phases, turns)
             if found is None:
                 break
             place, weight = found
@@ -294,18 +298,17 @@ class Music2d:
     def _fit(self, principal: ComplexArray, places: FloatArray, noise: float) -> PathFit | None:
         """Return the fit of those paths that explain more than noise would; None if there are none."""
         least = self._least_power[principal.shape[0] - 1] * noise
-        places = places[self._inside(places)]
         # Amplitudes first: a fit that moves paths which are none would move the others along.
-        for steps in (0, FIT_STEPS):
-            while places.shape[0]:
-                fit = fit_paths(principal, self._manifold, places, self._cell, steps)
-                places = fit.places
-                sound = self._inside(places) & (fit.distinct >= least)
-                sound &= fit.distinct >= _LEAST_DISTINCT * self._manifold.size * fit.power
-                if np.all(sound):
-                    break
-                places = np.delete(places, int(np.argmin(np.where(sound, np.inf, fit.distinct))), axis=0)
-        return fit if places.shape[0] else None
+        places = distinct_paths(principal, self._manifold, places[self._inside(places)], least, _LEAST_DISTINCT)
+        while places.shape[0]:
+            fit = fit_paths(principal, self._manifold, places, self._cell)
+            places = fit.places
+            sound = self._inside(places) & (fit.distinct >= least)
+            sound &= fit.distinct >= _LEAST_DISTINCT * self._manifold.size * fit.power
+            if np.all(sound):
+                return fit
+            places = np.delete(places, int(np.argmin(np.where(sound, np.inf, fit.distinct))), axis=0)
+        return None
 
     def _inside(self, places: FloatArray) -> NDArray[np.bool_]:
         """Return which places (n, 2) lie in the grid."""

@@ -141,7 +141,7 @@ class OfdmChain:
         self._music = Music2d(
             sensor,
             self._config.music,
-            max_path_m=self._config.max_path_m,
+            max_path_m=_longest_path_m(sensor, self._config.max_excess_m),
             max_azimuth_rad=self._config.max_azimuth_rad,
         )
         self._targets = TargetFinder(sensor, self._config)
@@ -319,3 +319,10 @@ class OfdmChain:
             paths=found.paths,
             calibrations=self.take_calibrations(),
         )
+
+
+def _longest_path_m(sensor: OfdmSensor, max_excess_m: float | None) -> float:
+    """Return the longest path that is looked at."""
+    if max_excess_m is None or sensor.tx_position_m is None:
+        return sensor.path_max_m
+    return min(sensor.path_max_m, sensor.direct_path_m + max_excess_m)

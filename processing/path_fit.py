@@ -8,7 +8,7 @@ whose inverse is the bound of Stoica and Nehorai (1989, MUSIC, maximum likelihoo
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from isactrack.processing.music_spectrum import Manifold
 
 ComplexArray = NDArray[np.complex128]
+_Complex = TypeVar("_Complex", np.complex64, np.complex128)
 FloatArray = NDArray[np.float64]
 
 _NEWTON_STEPS: Final = 3
@@ -123,36 +124,30 @@ class PathFit:
 
 
 class _Projection:
-    """The data seen from some places: all that a step of the fit needs."""
+    """The data seen from some places: all that a step of the fit needs.
+
+    Steering vectors and their derivatives are one list of separable vectors: those of the paths, then their derivatives
+    in path, then in sine, so that a product of two small matrices holds the inner products of all of them.
+    """
 
     def __init__(self, data: ComplexArray, manifold: Manifold, places: FloatArray, energy: float) -> None:
         n = places.shape[0]
-        rows, tones = _derivatives(manifold, places, 1)
-        row_gram, tone_gram = _gram(rows), _gram(tones)
-        along = (data @ np.conj(tones).reshape(2 * n, -1).T).reshape(*data.shape[:2], 2, n)
-        steering = row_gram[0, :, 0] * tone_gram[0, :, 0]  # A^H A
-        # Index 0: derivative in path, 1: derivative in sine.
-        cross = np.array([row_gram[0, :, 0] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 0]])  # D^H A
-        mixed = row_gram[0, :, 1] * tone_gram[1, :, 0], row_gram[1, :, 0] * tone_gram[0, :, 1]
-        both = np.array(
-            [[row_gram[0, :, 0] * tone_gram[1, :, 1], mixed[0]], [mixed[1], row_gram[1, :, 1] * tone_gram[0, :, 0]]]
-        )  # D^H D
-        weights = np.conj(rows).transpose(0, 2, 1)
-        matched = np.sum(along[:, :, 0] * weights[0], axis=1).T  # A^H Z
-        tilted = np.array(
-            [np.sum(along[:, :, 1] * weights[0], axis=1).T, np.sum(along[:, :, 0] * weights[1], axis=1).T]
-        )  # D^H Z
-        inverse = np.linalg.inv(steering + _RIDGE * manifold.size * np.eye(n))
-        gain = inverse @ matched
+        row, tone = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
+        rows = np.concatenate([row, row, row * (2j * np.pi * manifold.rows)])
+        tones = np.concatenate([tone, tone * (1j * manifold.wavenumbers), tone])
+        gram, matched = _inner_products(data, rows, tones)
+        inverse = _inverse(gram[:n, :n], manifold)
+        cross = gram[n:, :n]  # D^H A
+        gain = inverse @ matched[:n]
         self.places = places
-        self.power = np.sum(np.abs(gain) ** 2, axis=1)
+        self.power = np.sum(gain.real**2 + gain.imag**2, axis=1)
         self.distinct = self.power / np.real(np.diagonal(inverse))
-        self.residual = max(energy - float(np.real(np.vdot(matched, gain))), 0.0)
-        outside = both - (cross @ inverse)[:, None] @ np.conj(cross).transpose(0, 2, 1)  # D^H (1 - A A^+) D
-        information = np.real(outside * (np.conj(gain) @ gain.T))
-        self.information = information.transpose(2, 0, 3, 1).reshape(2 * n, 2 * n)
-        slope = np.real(np.sum(np.conj(gain) * (tilted - cross @ gain), axis=2))
-        self.gradient = slope.T.ravel()
+        self.residual = max(energy - float(np.real(np.vdot(matched[:n], gain))), 0.0)
+        outside = gram[n:, n:] - cross @ inverse @ cross.conj().T  # D^H (1 - A A^+) D
+        information = np.real(outside.reshape(2, n, 2, n) * (gain.conj() @ gain.T)[:, None])
+        self.information = information.transpose(1, 0, 3, 2).reshape(2 * n, 2 * n)
+        tilted = (matched[n:] - cross @ gain).reshape(2, n, -1)
+        self.gradient = np.real(np.sum(gain.conj() * tilted, axis=2)).T.ravel()
 
     def step(self, cell: FloatArray) -> FloatArray:
         n = self.power.size
@@ -180,7 +175,7 @@ def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: 
     cell
         Longest step (2,).
     steps
-        Most Gauss-Newton steps; 0 fits amplitudes only.
+        Most Gauss-Newton steps.
     """
     energy = float(np.real(np.vdot(data, data)))
     now = _Projection(data, manifold, places, energy)
@@ -197,28 +192,71 @@ def fit_paths(data: ComplexArray, manifold: Manifold, places: FloatArray, cell: 
     return now.fit()
 
 
+def distinct_paths(
+    data: ComplexArray, manifold: Manifold, places: FloatArray, least: float, least_share: float
+) -> FloatArray:
+    """Return those of some places (n, 2) at which paths explain what no other one does, without moving any.
+
+    The weakest is dropped, and the others are looked at again, until all explain enough.
+
+    Parameters
+    ----------
+    data
+        Snapshots or principal snapshots (L, P, N).
+    manifold
+        Of the same aperture.
+    places
+        Where paths may be.
+    least
+        Least `PathFit.distinct`.
+    least_share
+        Least share of `PathFit.distinct` in what the path would have if it were alone.
+    """
+    gram, matched = _inner_products(data, manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0]))
+    kept = np.arange(places.shape[0])
+    while kept.size:
+        inverse = _inverse(gram[np.ix_(kept, kept)], manifold)
+        gain = inverse @ matched[kept]
+        power = np.sum(gain.real**2 + gain.imag**2, axis=1)
+        distinct = power / np.real(np.diagonal(inverse))
+        sound = (distinct >= least) & (distinct >= least_share * manifold.size * power)
+        if np.all(sound):
+            break
+        kept = np.delete(kept, int(np.argmin(np.where(sound, np.inf, distinct))))
+    return places[kept]
+
+
 def path_amplitudes(data: ComplexArray, manifold: Manifold, places: FloatArray) -> ComplexArray:
     """Return the least-squares amplitudes (n, T) of paths at places (n, 2) in each of the snapshots (T, P, N)."""
-    rows, tones = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
-    matched = np.einsum("lpn,np->nl", data @ np.conj(tones).T, np.conj(rows))
-    steering = (np.conj(rows) @ rows.T) * (np.conj(tones) @ tones.T)
-    return np.asarray(np.linalg.solve(steering + _RIDGE * manifold.size * np.eye(places.shape[0]), matched))
+    gram, matched = _inner_products(data, manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0]))
+    return np.asarray(_inverse(gram, manifold) @ matched)
 
 
-def without_paths(data: ComplexArray, manifold: Manifold, places: FloatArray) -> ComplexArray:
-    """Return what paths at places (n, 2) leave of snapshots (T, P, N): least squares, each snapshot by itself."""
+def without_paths(data: NDArray[_Complex], manifold: Manifold, places: FloatArray) -> NDArray[_Complex]:
+    """Return what paths at places (n, 2) leave of snapshots (T, P, N): least squares, each snapshot by itself.
+
+    Snapshots in single precision stay that, and are half the work.
+    """
     if not places.shape[0]:
         return data
-    gain = path_amplitudes(data, manifold, places)
-    rows, tones = manifold.along_rows(places[:, 1]), manifold.along_tones(places[:, 0])
-    return np.asarray(data - (gain.T[:, None, :] * rows.T) @ tones)
+    rows = manifold.along_rows(places[:, 1]).astype(data.dtype)
+    tones = manifold.along_tones(places[:, 0]).astype(data.dtype)
+    gram, matched = _inner_products(data, rows, tones)
+    gain = (_inverse(gram.astype(np.complex128), manifold) @ matched).astype(data.dtype)
+    blocks = (gain.T[:, None, :] * rows.T).reshape(-1, tones.shape[0])
+    return np.asarray(data - (blocks @ tones).reshape(data.shape), dtype=data.dtype)
 
 
-def _gram(vectors: ComplexArray) -> ComplexArray:
-    """Return the inner products (i, n, j, m) of vectors (i, n, size)."""
-    flat = vectors.reshape(-1, vectors.shape[2])
-    product = np.conj(flat) @ flat.T
-    return np.asarray(product.reshape(*vectors.shape[:2], *vectors.shape[:2]))
+def _inner_products(
+    data: NDArray[_Complex], rows: NDArray[_Complex], tones: NDArray[_Complex]
+) -> tuple[NDArray[_Complex], NDArray[_Complex]]:
+    """Return ``V^H V`` (m, m) and ``V^H Z`` (m, L) of data (L, P, N), V being products of rows (m, P), tones (m, N)."""
+    along = (data.reshape(-1, data.shape[2]) @ tones.conj().T).reshape(*data.shape[:2], tones.shape[0])
+    return (rows.conj() @ rows.T) * (tones.conj() @ tones.T), np.sum(along * rows.conj().T, axis=1).T
+
+
+def _inverse(gram: ComplexArray, manifold: Manifold) -> ComplexArray:
+    return np.asarray(np.linalg.inv(gram + _RIDGE * manifold.size * np.eye(gram.shape[0])))
 
 
 def _derivatives(manifold: Manifold, places: FloatArray, most: int) -> tuple[ComplexArray, ComplexArray]:

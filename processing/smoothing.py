@@ -5,14 +5,15 @@ shifted sub-arrays (of rows and tones) their relative phase turns, so the mean c
 apart again (Shan, Wax and Kailath 1985; forward and backward: Pillai and Kwon 1989). It costs aperture, so it is for
 finding paths; `isactrack.processing.path_fit` fits them to the whole aperture afterwards.
 
-Three things make it cheap. Sub-arrays are taken from the principal snapshots only, which hold all that the signal
+Four things make it cheap. Sub-arrays are taken from the principal snapshots only, which hold all that the signal
 subspace knows of T snapshots. The forward-backward mean of a line array is a real matrix in another basis (Haardt and
 Nossek 1995): one in which vectors are split into sums and differences of mirrored elements. And of that matrix only the
-leading subspace is needed, which a few orthogonal iterations find without making the matrix.
+leading subspace is needed, which a few orthogonal iterations find without making the matrix. Single precision does for
+that: its rounding is far below the noise that there is, and places are fitted to the data.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,29 +21,32 @@ from numpy.typing import NDArray
 from isactrack.errors import ConfigError
 
 ComplexArray = NDArray[np.complex128]
+_Complex = TypeVar("_Complex", np.complex64, np.complex128)
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 
 TONE_STEP: Final = 3
 """From sub-array to sub-array along the tones: neighbours are nearly the same and would cost as much."""
 _ITERATIONS: Final = 4
+_HALF: Final = float(np.sqrt(0.5))
 _SPARE: Final = 4
 """Vectors that are iterated beyond those that are asked for: convergence then depends on a wider gap."""
 
 
-def fold(values: ComplexArray, axis: int = -1) -> ComplexArray:
+def fold(values: NDArray[_Complex], axis: int = -1) -> NDArray[_Complex]:
     """Return ``Q^H x`` along an axis of n: sums and differences of mirrored elements over sqrt(2).
 
     Q is the sparse unitary matrix of Haardt and Nossek. A vector that equals its mirrored conjugate becomes real.
     """
     n = values.shape[axis]
     half = n // 2
-    out = np.empty(values.shape, dtype=np.complex128)
+    out = np.empty(values.shape, dtype=values.dtype)
     source, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
     front, back = source[:half], source[: n - half - 1 : -1]
     np.add(front, back, out=target[:half])
     np.subtract(back, front, out=target[n - half :])
-    target[:half] *= np.sqrt(0.5)
-    target[n - half :] *= 1j * np.sqrt(0.5)
+    target[:half] *= _HALF
+    target[n - half :] *= 1j * _HALF
     if n % 2:
         target[half] = source[half]
     return out
@@ -54,7 +58,7 @@ def unfold(values: NDArray[np.number], axis: int = -1) -> ComplexArray:
     half = n // 2
     out = np.empty(values.shape, dtype=np.complex128)
     source, target = np.moveaxis(values, axis, 0), np.moveaxis(out, axis, 0)
-    sums, differences = np.sqrt(0.5) * source[:half], 1j * np.sqrt(0.5) * source[n - half :]
+    sums, differences = _HALF * source[:half], 1j * _HALF * source[n - half :]
     target[:half] = sums + differences
     target[: n - half - 1 : -1] = sums - differences
     if n % 2:
@@ -62,7 +66,7 @@ def unfold(values: NDArray[np.number], axis: int = -1) -> ComplexArray:
     return out
 
 
-def sub_arrays(principal: ComplexArray, rows: int, tones: int, tone_step: int = TONE_STEP) -> FloatArray:
+def sub_arrays(principal: NDArray[np.complex64], rows: int, tones: int, tone_step: int = TONE_STEP) -> SingleArray:
     """Return all sub-arrays (n, rows tones), folded, real and imaginary parts one after the other.
 
     ``S^T S`` is n / 2 times the forward-backward mean of the covariances, in the folded basis.
@@ -85,15 +89,13 @@ def sub_arrays(principal: ComplexArray, rows: int, tones: int, tone_step: int = 
     return both.reshape(-1, rows * tones)
 
 
-def leading_subspace(data: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
+def leading_subspace(data: SingleArray, order: int) -> tuple[FloatArray, FloatArray]:
     """Return the largest eigenvalues (order,) of ``S^T S`` and their eigenvectors (D, order), S = data (n, D)."""
     width = min(order + _SPARE, *data.shape)
     basis = np.linalg.qr(data.T @ _start(data.shape[0], width))[0]
-    for _ in range(_ITERATIONS // 2):
-        # Two at a time: the largest eigenvalue outgrows the noise by 1e10 at most, which double precision bears.
-        twice = data.T @ (data @ (data.T @ (data @ basis)))
-        basis = np.linalg.qr(twice)[0]
-    image = data @ basis
+    for _ in range(_ITERATIONS):
+        basis = np.linalg.qr(data.T @ (data @ basis))[0]
+    image = (data @ basis).astype(np.float64)
     values, vectors = np.linalg.eigh(image.T @ image)
     best = slice(None, -order - 1, -1)
     return np.maximum(values[best], 0.0), basis @ vectors[:, best]
@@ -118,11 +120,12 @@ def smoothed_subspace(
     tone_step
         From sub-array to sub-array along the tones.
     """
-    data = sub_arrays(principal, rows, tones, tone_step)
+    scale = float(np.sqrt(np.vdot(principal, principal).real / principal.size)) or 1.0
+    data = sub_arrays((principal / scale).astype(np.complex64), rows, tones, tone_step)
     values, vectors = leading_subspace(data, order)
     each = data.shape[0] / (2 * principal.shape[0])
     subspace = unfold(unfold(vectors.T.reshape(-1, rows, tones)), axis=1)
-    return values / each, subspace
+    return values * (scale**2 / each), subspace
 
 
 @lru_cache(maxsize=32)
@@ -162,5 +165,5 @@ def check_even(places: FloatArray, what: str) -> None:
 
 
 @lru_cache(maxsize=32)
-def _start(size: int, width: int) -> FloatArray:
-    return np.random.default_rng(0).standard_normal((size, width))
+def _start(size: int, width: int) -> SingleArray:
+    return np.random.default_rng(0).standard_normal((size, width), dtype=np.float32)

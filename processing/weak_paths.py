@@ -9,12 +9,10 @@ Around paths that are known there is no such search: bodies are no points, and w
 noise. The tones are weighed (Hann), so that beyond two cells of delay nothing of it is left.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft, next_fast_len
 
 from isactrack.processing.music_spectrum import Manifold
 
@@ -72,12 +70,25 @@ class WeakPathSearch:
         self._max_doppler_hz = MAX_PATH_RATE_MPS / wavelength_m
         self._false_alarm = false_alarm
 
+    def phases(self, blocks: int, times_s: FloatArray | None = None) -> FloatArray:
+        """Return the phases (shift, T) that undo the Doppler shifts which are tried.
+
+        Parameters
+        ----------
+        blocks
+            Snapshots T.
+        times_s
+            Times (T,) of the snapshots where they are not evenly spaced.
+        """
+        if times_s is None:
+            shifts = int(_DOPPLER_STEPS * blocks)
+            return np.asarray(-2.0 * np.pi / shifts * np.outer(np.arange(shifts), np.arange(blocks)))
+        span_s = float(np.ptp(times_s)) * blocks / (blocks - 1)
+        half = int(np.ceil(_DOPPLER_STEPS * span_s * self._max_doppler_hz))
+        return np.asarray(-2.0 * np.pi * self._max_doppler_hz / half * np.outer(np.arange(-half, half + 1), times_s))
+
     def __call__(
-        self,
-        residual: ComplexArray,
-        known_m: FloatArray,
-        noise_power: float,
-        block_times_s: FloatArray | None = None,
+        self, residual: NDArray[np.complex64], known_m: FloatArray, phases: FloatArray, turns: NDArray[np.complex64]
     ) -> tuple[FloatArray, ComplexArray] | None:
         """Return the place (2,) of the strongest path, and weights (T,) of norm 1 of the snapshots that add up to it.
 
@@ -86,42 +97,27 @@ class WeakPathSearch:
         Parameters
         ----------
         residual
-            Snapshots (T, P, N) without the paths that are known.
+            Snapshots (T, P, N) without the paths that are known, over the square root of T times their noise power:
+            single precision has no room for any unit that data may come in.
         known_m
             Lengths (n,) of those.
-        noise_power
-            Noise power of an observation.
-        block_times_s
-            Times (T,) of the snapshots where they are not evenly spaced.
+        phases, turns
+            `phases` of the snapshots (shift, T), and ``exp(j phases)``.
         """
         free = np.all(np.abs(self._path[:, None] - known_m) > self._guard, axis=1)
-        if not free.any() or noise_power <= 0.0:
+        if not free.any():
             return None
         blocks, rows, tones = residual.shape
-        # Scaled to noise of unit power: single precision has no room for any unit that the data may come in.
-        scaled = (residual * (1.0 / np.sqrt(noise_power * blocks))).astype(np.complex64)
-        delays = (scaled.reshape(-1, tones) @ self._tones[:, free]).reshape(blocks, rows, -1)
+        delays = (residual.reshape(-1, tones) @ self._tones[:, free]).reshape(blocks, rows, -1)
         steered = self._rows @ delays  # (T, sine, path)
-        turned, phases = self._turned(steered.reshape(blocks, -1), block_times_s)
-        power = turned.real**2 + turned.imag**2
+        squares = (turns @ steered.reshape(blocks, -1)).view(np.float32)
+        squares *= squares
+        power = squares[:, 0::2] + squares[:, 1::2]
         best = int(np.argmax(power))
         # More points than independent cells: the maximum of noise between points counts too.
         if power.flat[best] <= np.log(power.size / self._false_alarm):
             return None
-        which, cell = np.divmod(best, steered[0].size)
+        which, cell = np.divmod(best, power.shape[1])
         sine, path = np.divmod(cell, steered.shape[2])
-        weights = np.exp(1j * phases(int(which))) / np.sqrt(blocks)
+        weights = np.exp(1j * phases[which]) / np.sqrt(blocks)
         return np.array([self._path[free][path], self._sine[sine]]), weights
-
-    def _turned(
-        self, series: NDArray[np.complex64], times_s: FloatArray | None
-    ) -> tuple[NDArray[np.complex64], Callable[[int], FloatArray]]:
-        """Return sums (shift, n) of series (T, n) against Doppler shifts, and the phases (T,) of a shift's weights."""
-        blocks = series.shape[0]
-        if times_s is None:
-            shifts = next_fast_len(int(_DOPPLER_STEPS * blocks))
-            return fft(series, shifts, axis=0), lambda k: -2.0 * np.pi * k / shifts * np.arange(blocks)
-        span_s = float(np.ptp(times_s)) * blocks / (blocks - 1)
-        half = int(np.ceil(_DOPPLER_STEPS * span_s * self._max_doppler_hz))
-        phases = -2.0 * np.pi * self._max_doppler_hz * np.outer(np.arange(-half, half + 1) / half, times_s)
-        return np.exp(1j * phases).astype(np.complex64) @ series, lambda k: phases[k]

@@ -69,6 +69,9 @@ class TrackerConfig:
     distance_threshold_m, distance_penalty_m
         d_th and d_p of ``"penalty"`` (indoor-multi-person-isac-26ghz, eq. 10): the largest distance of a pair, and what
         a pair beyond it costs before it is parted.
+    doubtful_farther
+        Of methods that compare distances: so many times as far as it is a doubtful detection counts to be, so that a
+        clear one is preferred, and a track is not carried off to a wall by somebody's shadow on it.
     distance_shared_m
         Of methods that compare distances: a track that was seen in `confirm_hits` of the last `confirm_window` steps
         and has no detection shares the nearest one that another track took, up to this distance: two people who cross
@@ -123,6 +126,7 @@ class TrackerConfig:
     association: str = "gnn"
     distance_threshold_m: float = 1.0
     distance_penalty_m: float = 1000.0
+    doubtful_farther: float = 1.0
     distance_shared_m: float = 0.0
     spa_rounds: int | None = 10
     confirmed_first: bool = True
@@ -162,6 +166,8 @@ class TrackerConfig:
         for name, choices in (("association", tuple(ASSOCIATORS)), ("filter", FILTERS), ("engine", ENGINES)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}", f"choose one of {', '.join(choices)}")
+        if not self.doubtful_farther >= 1.0:
+            raise ConfigError(f"doubtful_farther is {self.doubtful_farther}", "give a factor of 1 or more")
         if not 0.0 < self.distance_threshold_m <= self.distance_penalty_m:
             raise ConfigError(
                 f"distance_threshold_m is {self.distance_threshold_m} and distance_penalty_m {self.distance_penalty_m}",
@@ -279,7 +285,7 @@ def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) ->
     ----------
     estimate_period_s
         From estimate to estimate: `OfdmChainConfig.hop_blocks` periods of a block. What is counted in steps is
-        given in seconds here: confirmed after 0.24 s of 0.4 s, dropped after 0.2 s unseen, or 1 s once confirmed.
+        given in seconds here: confirmed after 0.2 s of 0.32 s, dropped after 0.2 s unseen, or 1 s once confirmed.
     **settings
         Any field of `TrackerConfig` that is to differ.
 
@@ -303,12 +309,13 @@ def bistatic_tracker_config(estimate_period_s: float = 0.04, **settings: Any) ->
         "association": "penalty",
         "use_radial_velocity": False,
         "acceleration_std_mps2": 2.0,
-        "confirm_hits": steps(0.24),
-        "confirm_window": steps(0.4),
+        "confirm_hits": steps(0.2),
+        "confirm_window": steps(0.32),
         "max_misses_tentative": steps(0.2),
         "max_misses_confirmed": steps(1.0),
         "earned_misses": True,
         "max_doubtful": steps(2.0),
+        "doubtful_farther": 2.0,
         "radial_velocity_std_mps": 1.5,
         "birth_velocity_std_mps": 1.5,
         "merge_distance_m": 0.5,

@@ -199,6 +199,8 @@ class Tracker:
         if missed.size and free.size:
             ratio = self._kernels.likelihood_ratios(tracks.mean, tracks.covariance, measured, self._weighing)
             distance = _distances(tracks.mean[:, kalman.POSITION], measured.position_m) if self._by_distance else None
+            if distance is not None:
+                distance = distance * np.where(certain > 0.0, 1.0, self.config.doubtful_farther)
             if not certain.all():
                 barred = ~tracks.confirmed[:, None] & (certain == 0.0)
                 ratio = np.where(barred, 0.0, ratio)

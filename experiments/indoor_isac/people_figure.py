@@ -2,7 +2,7 @@
 
 A trial takes six runs through the simulated device, two rooms times the paper's three cases, and follows the people
 with the whole chain, calibration to tracks. What it is compared with sees the same blocks, and differs from it in one
-thing each. One run more goes through a much worse radio.
+thing each. One run more goes through a much worse radio, and one through a room whose walls show people once more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,7 +68,7 @@ PARAMETERS: Final = {"impairments": "typical", "worse": "harsh", "rooms": list(R
 
 
 def trial(seed: int, parameters: Parameters) -> Result:
-    """Return what each method makes of each room and case, and what ours makes of one of them with a worse radio.
+    """Return what each method makes of each room and case, and what ours makes of one of them in worse conditions.
 
     Without calibration everything moves, which takes as long to look through as all else together: one of them, too.
     """
@@ -79,11 +79,14 @@ def trial(seed: int, parameters: Parameters) -> Result:
         scene: _run(scene, seed, parameters["impairments"], METHODS if scene == chosen else everywhere)
         for scene in scenes
     }
-    return {"runs": runs, "worse": _run(chosen, seed, parameters["worse"], (OURS,))["methods"][OURS]}
+    worse = _run(chosen, seed, parameters["worse"], (OURS,))
+    mirrored = _run(chosen, seed, parameters["impairments"], (OURS,), ghosts=True)
+    return {"runs": runs, "worse": worse["methods"][OURS], "mirrored": mirrored["methods"][OURS]}
 
 
-def _run(scene: str, seed: int, impairments: str, methods: Sequence[str]) -> Result:
-    with open_device(f"sim://bistatic?scene={scene}&seed={seed}&speed=max&impairments={impairments}") as device:
+def _run(scene: str, seed: int, impairments: str, methods: Sequence[str], *, ghosts: bool = False) -> Result:
+    url = f"sim://bistatic?scene={scene}&seed={seed}&speed=max&impairments={impairments}&ghosts={int(ghosts)}"
+    with open_device(url) as device:
         sensor = device.configure()
         followers = Followers(sensor, methods)
         last = round(make_scene(scene, seed).duration_s / sensor.frame_period_s) - 1
@@ -220,6 +223,7 @@ def summarise(results: Sequence[Result]) -> Summary:
         other = _of(results, scenes, method)
         rows += [_compared_row(method, everything, other), _numbers_row(method, other)]
     rows.append(_numbers_row("as here, impairments harsh", [[one["worse"]] for one in results]))
+    rows.append(_numbers_row("as here, echoes of people by way of walls", [[one["mirrored"]] for one in results]))
     return Summary(
         rows=tuple(rows),
         notes=(
@@ -356,7 +360,7 @@ def _kept_row(name: str, trials: Runs) -> Row:
         paper="all that are shown",
         ours=100.0 * kept.estimate,
         interval=(100.0 * kept.low, 100.0 * kept.high),
-        verdict=Verdict.of(kept.high >= KEPT_SHARE),
+        verdict=Verdict.of(kept.estimate >= KEPT_SHARE),
     )
 
 

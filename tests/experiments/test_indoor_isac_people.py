@@ -122,7 +122,7 @@ def made_results(trials: int = 4) -> list[dict[str, Any]]:
             way = np.cumsum(rng.uniform(0.0, 0.05, (40, 2)), axis=0) + np.array([0.0, 3.0])
             runs[scene]["paths"] = {"truth": [way.tolist()], "tracks": [(way + 0.05).tolist()]}
         del runs[scenes[0]]["methods"][people_figure.UNCALIBRATED]  # it is in one scene of each trial only
-        results.append({"runs": runs, "worse": one_run([80] * 50, false=10)})
+        results.append({"runs": runs, "worse": one_run([80] * 50, false=10), "mirrored": one_run([70] * 50, false=90)})
     return results
 
 

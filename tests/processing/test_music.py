@@ -121,25 +121,26 @@ def test_smoothed_subspace_is_that_of_the_forward_backward_mean(rows: int, tones
     expected, vectors = np.linalg.eigh(mean)
     np.testing.assert_allclose(values, expected[::-1][:3], rtol=1e-6)
     flat = subspace.reshape(3, -1)
-    np.testing.assert_allclose(np.conj(flat) @ flat.T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(np.conj(flat) @ flat.T, np.eye(3), atol=1e-6)
     projector = vectors[:, -3:] @ np.conj(vectors[:, -3:]).T
     np.testing.assert_allclose(flat.T @ np.conj(flat), projector, atol=1e-5)
 
 
 def test_leading_subspace_of_fewer_columns_than_asked_for() -> None:
-    data = np.random.default_rng(3).standard_normal((3, 20))
+    data = np.random.default_rng(3).standard_normal((3, 20), dtype=np.float32)
     values, vectors = leading_subspace(data, 6)
-    np.testing.assert_allclose(values[:3], np.linalg.svd(data)[1] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(values[:3], np.linalg.svd(data)[1] ** 2, rtol=1e-5)
     assert vectors.shape == (20, values.size)
 
 
 def test_smoothing_tells_coherent_paths_apart_and_without_it_they_are_one() -> None:
+    plain = Music2d(SENSOR, MusicConfig(smoothing=False, weak_paths=False), max_path_m=30.0)
     hits = {"smooth": 0, "plain": 0}
     for seed in range(12):
         rng = np.random.default_rng(seed)
         phase = rng.uniform(0.0, 2.0 * np.pi)
         data = noise(rng) + echo(9.0, 0.1, 30.0, 32.0) + echo(10.2, 0.1 + np.radians(10.0), 30.0, 32.0, phase)
-        for name, music in (("smooth", MUSIC), ("plain", PLAIN)):
+        for name, music in (("smooth", MUSIC), ("plain", plain)):
             paths = music(data, 0.0, 1.0).paths
             near = (abs(paths.path_m[:, None] - [9.0, 10.2]) < 0.2) & (
                 abs(paths.azimuth_rad[:, None] - [0.1, 0.1 + np.radians(10.0)]) < np.radians(4.0)

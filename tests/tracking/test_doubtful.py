@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isactrack.detections import Detections
+from isactrack.errors import ConfigError
 from isactrack.tracking import Tracker, TrackerConfig, bistatic_tracker_config
 from isactrack.tracks import Track
 
@@ -64,6 +65,30 @@ def test_a_track_ends_after_so_many_doubtful_detections_without_another() -> Non
     run(tracker, 30, 31, doubtful=False)
     assert len(run(tracker, 31, 41, doubtful=True)) == 1
     assert run(tracker, 41, 42, doubtful=True) == []
+
+
+@pytest.mark.parametrize(("farther", "stays"), [(1.0, False), (2.0, True)])
+def test_a_track_prefers_a_clear_detection_to_a_nearer_doubtful_one(farther: float, stays: bool) -> None:
+    """Somebody stands before a wall on which somebody else's shadow falls."""
+    tracker = Tracker(bistatic_tracker_config(PERIOD_S, doubtful_farther=farther))
+    for step in range(20):
+        tracker.step(detections(step, [(0.0, 4.0)], [False]))
+    track = next(one for one in tracker.step(detections(20, [(0.0, 3.7), (0.0, 4.25)], [False, True])))
+    assert (track.state[2] < 4.0) == stays
+
+
+def test_a_doubtful_detection_too_far_away_takes_no_track_along() -> None:
+    tracker = Tracker(bistatic_tracker_config(PERIOD_S))
+    for step in range(20):
+        tracker.step(detections(step, [(0.0, 4.0)], [False]))
+    for step in range(20, 30):
+        (track,) = tracker.step(detections(step, [(0.0, 4.6)], [True]))
+        assert track.position_m[1] == pytest.approx(4.0, abs=0.01)
+
+
+def test_doubts_do_not_bring_nearer() -> None:
+    with pytest.raises(ConfigError, match="doubtful_farther"):
+        TrackerConfig(doubtful_farther=0.5)
 
 
 def test_misses_are_no_doubts() -> None:
