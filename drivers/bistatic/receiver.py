@@ -65,6 +65,11 @@ class Receiver:
         foreign = self._link.rejected - self._rejected_before
         return replace(counted, rejected_packets=counted.rejected_packets + foreign)
 
+    @property
+    def behind(self) -> bool:
+        """Whether frames wait to be taken."""
+        return not self._frames.empty()
+
     def take(self, timeout_s: float) -> Frame | None:
         """Return the next frame, None if none comes in time."""
         try:

@@ -62,6 +62,8 @@ def keep_alive(conversation: Conversation) -> Periodic:
 class DataWatch:
     """Notes when data stop coming, and when they come again.
 
+    As long as frames wait to be taken nothing is missed: a radio that waits for its host is not silent.
+
     Parameters
     ----------
     receiver
@@ -77,11 +79,15 @@ class DataWatch:
         self._journal = journal
         self._patience_s = patience_s
         self._silent_since_s: float | None = None
+        self._behind_s = 0.0
 
     def look(self) -> None:
         """Look once."""
-        heard_s, since_s = self._receiver.heard_s, self._silent_since_s
-        silence_s = time.monotonic() - heard_s
+        now_s = time.monotonic()
+        if self._receiver.behind:
+            self._behind_s = now_s
+        heard_s, since_s = max(self._receiver.heard_s, self._behind_s), self._silent_since_s
+        silence_s = now_s - heard_s
         if since_s is None and silence_s > self._patience_s:
             self._silent_since_s = heard_s
             self._journal.trouble(EventKind.LINK, f"no data from the radio for {silence_s:.1f} s")

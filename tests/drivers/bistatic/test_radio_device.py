@@ -185,6 +185,18 @@ def test_silence_says_what_the_radio_says(radio: Any, status: dict[str, bool], s
         waited_for(device.take_events, "data from the radio again")
 
 
+def test_a_radio_whose_frames_are_not_taken_is_not_silent(radio: Any) -> None:
+    with make(radio) as device:
+        device.configure()
+        device.start()
+        radio.send_blocks(0, 3)
+        time.sleep(1.2)
+        assert [event for event in device.take_events() if event.kind is EventKind.LINK] == []
+        frames = [device.read(1.0) for _ in range(3)]
+        assert [frame.counter for frame in frames if frame is not None] == [0, 1, 2]
+        waited_for(device.take_events, "no data from the radio")
+
+
 @pytest.mark.usefixtures("impatient_talk")
 def test_a_radio_that_falls_silent_altogether_is_told_and_can_still_be_stopped(radio: Any) -> None:
     with make(radio) as device:
