@@ -25,14 +25,18 @@ def command(show_faults: bool, as_json: bool) -> None:
 
 def _list_faults(as_json: bool) -> None:
     from isactrack.cli._output import print_json, print_table
-    from isactrack.drivers.simulated.faults import describe_faults
+    from isactrack.drivers.simulated import faults as board
+    from isactrack.drivers.simulated.bistatic import faults as radio
 
-    faults = describe_faults()
+    devices = {"sim://awr1642": board.describe_faults(), "sim://bistatic": radio.describe_faults()}
     if as_json:
-        print_json({"faults": [{"kind": kind, "meaning": meaning} for kind, meaning in faults]})
+        faults = [{"device": url, "kind": kind, "meaning": meaning}
+                  for url, listed in devices.items() for kind, meaning in listed]  # fmt: skip
+        print_json({"faults": faults})
         return
-    print_table(["fault=", "what it does"], faults)
-    click.echo("ask for them in the URL, several with commas: sim://awr1642?fault=KIND@START+DURATION, e.g. @3s+500ms")
+    for url, listed in devices.items():
+        print_table([f"{url}?fault=", "what it does"], listed)
+    click.echo("several with commas, each at its time: sim://awr1642?fault=KIND@START+DURATION, e.g. @3s+500ms")
 
 
 def _list_devices(as_json: bool) -> None:

@@ -78,7 +78,7 @@ class BlockAssembler:
     Attributes
     ----------
     stats
-        The counters, which go on counting. `card_overflows` counts blocks with the flag OVERFLOW.
+        The counters, which go on counting. What a radio leaves out its block counter tells: `missing_frames`.
     """
 
     def __init__(self, settings: Settings, note: Note = lambda _kind, _text: None, *, late_blocks: int = 2) -> None:
@@ -275,7 +275,6 @@ class BlockAssembler:
         stats.frames += 1
         stats.incomplete_frames += partial.missing > 0
         stats.lost_bytes += frame.lost_bytes if partial.missing else 0
-        stats.card_overflows += BlockFlag.OVERFLOW in flags
         return frame
 
     def _discontinuity(self, block: int, first: Packet) -> BlockFlag:

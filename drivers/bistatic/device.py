@@ -141,7 +141,7 @@ class BistaticRadio(Device):
 
     @property
     def stats(self) -> DeviceStats:
-        """Counters since the last start; `card_overflows` counts blocks that the radio flags with OVERFLOW."""
+        """Counters since the last start."""
         return self._receiver.stats if self._receiver is not None else DeviceStats()
 
     def take_events(self) -> list[Event]:

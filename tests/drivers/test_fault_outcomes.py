@@ -37,6 +37,7 @@ from isactrack.drivers.registry import open_device
 from isactrack.drivers.simulated import board as board_module
 from isactrack.drivers.simulated import uart as uart_module
 from isactrack.drivers.simulated.bistatic.faults import FaultKind as RadioFaultKind
+from isactrack.drivers.simulated.bistatic.faults import describe_faults as describe_radio_faults
 from isactrack.drivers.simulated.board import SimulatedBoard
 from isactrack.drivers.simulated.clock import DeviceClock
 from isactrack.drivers.simulated.dca1000 import Dca1000Fpga
@@ -192,10 +193,11 @@ def test_every_fault_is_described_and_documented() -> None:
 def test_the_command_line_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["devices", "--faults", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["faults"]
-    assert [(one["kind"], one["meaning"]) for one in listed] == describe_faults()
+    assert [(one["kind"], one["meaning"]) for one in listed] == [*describe_faults(), *describe_radio_faults()]
+    assert {one["device"] for one in listed} == {"sim://awr1642", "sim://bistatic"}
     assert run(["devices", "--faults"]) == 0
     told = capsys.readouterr().out
-    assert all(name in told for name, _ in describe_faults())
+    assert all(name in told for name, _ in [*describe_faults(), *describe_radio_faults()])
     assert "sim://awr1642?fault=KIND@START+DURATION" in told
 
 
