@@ -1,0 +1,54 @@
+"""What the window asks of each view that it docks."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.theme import Theme
+from isactrack.gui.qt.card import Card
+
+
+class View(Card):
+    """A card that draws snapshots.
+
+    The window hands over the snapshots up to the cursor when it moves; a view does no numerical work of its own beyond
+    what its model gives it. What it raises is shown as a toast and disables this view alone.
+
+    Parameters
+    ----------
+    theme
+        Colours.
+    legend
+        What stands at the right of the title.
+    """
+
+    name: ClassVar[str] = ""
+    """Name in the program, in layouts and in the list of shortcuts."""
+    title: ClassVar[str] = ""
+    """Name for people."""
+    history_length: ClassVar[int] = 1
+    """Snapshots that `show_snapshots` wants at most."""
+
+    pointed = Signal(str)
+    """What lies under the pointer."""
+
+    def __init__(self, theme: Theme, legend: QWidget) -> None:
+        super().__init__(self.title, legend)
+        self.theme = theme
+
+    def show_snapshots(self, history: Sequence[Snapshot]) -> None:
+        """Draw the last of some snapshots, at least one; those before it are what led there."""
+        raise NotImplementedError
+
+    def empty_text(self) -> str:
+        """Return why there is nothing to see, and what would change that; empty if there is something."""
+        return ""
+
+    def set_grid(self, visible: bool) -> None:
+        """Show or hide the grid."""
+
+    def frame(self) -> None:
+        """Show again all that is of interest, after the user has zoomed or moved."""
