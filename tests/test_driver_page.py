@@ -82,6 +82,7 @@ def test_the_driver_of_the_page_keeps_the_contract(folder: Path, environment: di
     assert "1 passed" in result.stdout
 
 
+@pytest.mark.slow
 def test_its_devices_are_opened_by_url_and_recorded(folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
     profile, recorded = tmp_path / "lab.toml", tmp_path / "first.h5"
     profile.write_text("loops_per_frame = 32\nframe_period_s = 0.05\n")

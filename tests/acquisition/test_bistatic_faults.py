@@ -100,6 +100,7 @@ def test_two_who_cross_keep_their_tracks_through_each_fault(
         assert outcome.masked_bytes > 0 if link == "udp" else outcome.missing > 0
 
 
+@pytest.mark.slow
 def test_a_track_that_is_moved_is_a_jump(bench: ModuleType, tmp_path: Path) -> None:
     """The measure itself: what a walker does is none, a metre within a step is one."""
     path = tmp_path / "clean.h5"

@@ -82,7 +82,13 @@ def check(url: str, tmp_path: Path, frames: int) -> list[Snapshot]:
     return live
 
 
-@pytest.mark.parametrize(("link", "harm"), [("usb", CLEAN), ("udp", HARMED)], ids=["usb", "udp-harmed"])
+@pytest.mark.parametrize(
+    ("link", "harm"),
+    [
+        pytest.param("usb", CLEAN, id="usb"),
+        pytest.param("udp", HARMED, id="udp-harmed", marks=pytest.mark.slow),
+    ],
+)
 def test_a_recording_replays_into_the_same_tracks(link: str, harm: str, tmp_path: Path) -> None:
     live = check(f"sim://bistatic?scene=lab-walk&seed=3&speed=max&link={link}{harm}", tmp_path, 160)
     assert any(step.tracks for step in live)

@@ -170,6 +170,7 @@ url = "sim://bistatic?scene=lab-walk&seed=3&clock=room"
 """
 
 
+@pytest.mark.slow
 def test_a_session_writes_the_tracks_of_all_devices_in_the_room(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

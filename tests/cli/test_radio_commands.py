@@ -115,7 +115,13 @@ def test_a_recording_replays_into_the_same_tracks(walk: Path, tmp_path: Path, ca
     assert answer(capsys, "replay", walk, "--speed", "max")["frames"] == BLOCKS
 
 
-@pytest.mark.parametrize("options", [("--clutter", "difference"), ("--no-smoothing", "--calibration-method", "off")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--clutter", "difference"),
+        pytest.param(("--no-smoothing", "--calibration-method", "off"), marks=pytest.mark.slow),
+    ],
+)
 def test_settings_change_the_detections(walk: Path, capsys: Capture, options: tuple[str, ...]) -> None:
     plain, changed = answer(capsys, "process", walk), answer(capsys, "process", walk, *options)
     assert plain["radio"] != changed["radio"]

@@ -97,7 +97,7 @@ def check_batches(
     assert asdict(one.stats) == asdict(other.stats)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(batches(), st.integers(0, 3), st.booleans(), st.integers(0, 9))
 def test_a_batch_gives_what_its_packets_give(
     case: tuple[int, list[Batch]], late_frames: int, begins_anywhere: bool, flush_at: int
@@ -186,7 +186,7 @@ def check_network(network: Network, groups_per_frame: int, payload: int, seed: i
         assert valid_bytes == data.size  # doubles and neighbours that change places cost nothing
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(networks, st.integers(1, 700), st.sampled_from([8, 48, 728, 1456]), st.integers(0, 99), st.integers(1, 300))
 def test_whatever_the_network_does_every_byte_is_right_or_marked(
     network: Network, groups_per_frame: int, payload: int, seed: int, batch_size: int

@@ -75,6 +75,7 @@ def test_who_is_followed_by_nobody_is_lost() -> None:
     assert fig3.outcome(scene, steps) == "lost"
 
 
+@pytest.mark.slow
 def test_fig_3(tmp_path: Path) -> None:
     """A few trials: only the plain algorithm forces pairs, and it keeps fewer identities."""
     experiment = load("indoor-isac/fig3")

@@ -98,13 +98,14 @@ def run_script(script: str, *arguments: object, folder: Path) -> subprocess.Comp
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_a_signal_at_any_moment_closes_the_feed_once(count: int, tmp_path: Path) -> None:
     done = run_script(_MANY, count, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "all interrupted\n", "")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_signal_closes_an_open_dialog_too(tmp_path: Path) -> None:
     done = run_script(_DIALOG, folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

@@ -444,7 +444,7 @@ def test_closing_stops_clock_feed_and_threads(make_window: MakeWindow, make_feed
     assert feed.closed == 1
 
 
-@pytest.mark.parametrize("updates", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("updates", [60, pytest.param(2000, marks=pytest.mark.slow)])
 def test_nothing_grows(make_window: MakeWindow, make_feed: MakeFeed, updates: int) -> None:
     """Scene items and memory stay the same; the ring is full long before the count starts."""
     window = make_window(lambda: make_feed(), capacity=50)
