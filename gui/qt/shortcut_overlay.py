@@ -4,7 +4,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from isactrack.gui.models.shortcuts import by_menu
+from isactrack.gui.models.shortcuts import by_menu, two_columns
 
 
 class ShortcutOverlay(QWidget):
@@ -16,24 +16,16 @@ class ShortcutOverlay(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         panel = QFrame()
         panel.setObjectName("card")
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(18)
-        grid.setVerticalSpacing(4)
-        for menu, commands in by_menu().items():
-            section = QLabel(menu.upper())
-            section.setObjectName("section")
-            section.setContentsMargins(0, 8, 0, 0)
-            grid.addWidget(section, grid.rowCount(), 0, 1, 2)
-            for entry in commands:
-                line = grid.rowCount()
-                grid.addWidget(_keys(entry.keys), line, 0)
-                grid.addWidget(QLabel(entry.text), line, 1)
+        columns = QHBoxLayout()
+        columns.setSpacing(36)
+        for sections in two_columns():
+            columns.addLayout(_column(sections))
         title = QLabel("Keys")
         title.setObjectName("headline")
         inner = QVBoxLayout(panel)
         inner.setContentsMargins(28, 20, 28, 22)
         inner.addWidget(title)
-        inner.addLayout(grid)
+        inner.addLayout(columns)
         outer = QVBoxLayout(self)
         outer.addWidget(panel, 0, Qt.AlignmentFlag.AlignCenter)
         parent.installEventFilter(self)
@@ -66,6 +58,26 @@ class ShortcutOverlay(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(0, 0, 0, 150))
         painter.end()
+
+
+def _column(sections: list[str]) -> QVBoxLayout:
+    """Return menus with their commands, one below the other."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(16)
+    grid.setVerticalSpacing(4)
+    for name in sections:
+        section = QLabel(name.upper())
+        section.setObjectName("section")
+        section.setContentsMargins(0, 8, 0, 0)
+        grid.addWidget(section, grid.rowCount(), 0, 1, 2)
+        for entry in by_menu()[name]:
+            line = grid.rowCount()
+            grid.addWidget(_keys(entry.keys), line, 0)
+            grid.addWidget(QLabel(entry.text), line, 1)
+    column = QVBoxLayout()
+    column.addLayout(grid)
+    column.addStretch(1)
+    return column
 
 
 def _keys(keys: tuple[str, ...]) -> QWidget:
