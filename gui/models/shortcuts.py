@@ -1,6 +1,7 @@
 """The one list of what can be done by key: menus, tool-tips, the help overlay and the docs are made from it."""
 
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 
 from isactrack.gui.models.layouts import BUILT_IN
 from isactrack.gui.models.views import VIEWS
@@ -89,13 +90,17 @@ def by_menu() -> dict[str, list[Command]]:
     return menus
 
 
-def two_columns() -> list[list[str]]:
-    """Return the names of the menus in two columns of about the same height, in order."""
+def in_columns(count: int) -> list[list[str]]:
+    """Return the names of the menus, in order, in so many columns that the longest is as short as can be."""
     menus = by_menu()
-    heights = [len(commands) + 1 for commands in menus.values()]
-    cut = min(range(1, len(heights)), key=lambda k: max(sum(heights[:k]), sum(heights[k:])))
-    names = list(menus)
-    return [names[:cut], names[cut:]]
+    names, heights = list(menus), [len(commands) + 1 for commands in menus.values()]
+
+    def cut(ends: tuple[int, ...]) -> list[tuple[int, int]]:
+        return list(pairwise((0, *ends, len(names))))
+
+    every = (cut(ends) for ends in combinations(range(1, len(names)), count - 1))
+    best = min(every, key=lambda spans: max(sum(heights[low:high]) for low, high in spans))
+    return [names[low:high] for low, high in best]
 
 
 def markdown_table() -> str:

@@ -106,6 +106,7 @@ class MainWindow(QMainWindow):
         self._told = ""
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         _apply(self._theme)
         self._actions = self._make_actions()
         self._make_widgets()
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self._guard("layout", lambda: self.layouts.start(self.settings.layout))
         self._place()
+        self.setFocus()
         self._refresh_texts()
         self.timer = QTimer(self)
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -271,8 +273,8 @@ class MainWindow(QMainWindow):
         """Take other colours; views go on where they were."""
         self._theme = THEMES[name]
         _apply(self._theme)
-        self.views.set_look(theme=self._theme)
         self._dress()
+        self.views.set_look(theme=self._theme)
         self._keep(theme=name)
 
     def set_colour_map(self, name: str) -> None:
@@ -292,6 +294,13 @@ class MainWindow(QMainWindow):
             event.accept()
             return True
         return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Take the keys back from a control that was reached with Tab."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.setFocus()
+        else:
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop the clock and the feed, and keep how the window was left."""
@@ -497,9 +506,9 @@ class MainWindow(QMainWindow):
 
     def _dress(self) -> None:
         """Make what is made in the colours of the theme, in place of what was made before."""
+        self.setFocus()  # else the keys would go to whatever comes after what is taken away
         for widget in self._dressed:
             widget.hide()
-            widget.setParent(None)
             widget.deleteLater()
         self.empty = EmptyPage(self._theme)
         self.health_panel = HealthPanel(self._theme, self._opening.name)

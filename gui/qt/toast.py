@@ -49,6 +49,9 @@ class ToastStack(QWidget):
         if state == self._shown:
             return
         self._shown = state
+        focused = QApplication.focusWidget()
+        if focused is not None and self.isAncestorOf(focused):
+            self._window.setFocus()  # else the keys would go to whatever comes next
         for card in self.cards:
             self._layout.removeWidget(card)
             card.hide()
@@ -117,7 +120,8 @@ class ToastCard(QFrame):
         self.toast = toast
         self.copy_button = QPushButton("Copy details")
         self.copy_button.clicked.connect(self.copy)
-        self.copy_button.setVisible(bool(toast.details))
+        if not toast.details:
+            self.copy_button.hide()
         self.dismiss_button = QPushButton("Dismiss")
         self.dismiss_button.clicked.connect(lambda: self.dismissed.emit(toast.key))
         for button in (self.copy_button, self.dismiss_button):

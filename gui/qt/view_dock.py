@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
+    QApplication,
     QDockWidget,
     QFrame,
     QGraphicsItem,
@@ -162,6 +163,9 @@ class ViewDock(QDockWidget):
 
     def _put(self, content: QWidget, header: QWidget) -> None:
         former = self.widget()
+        focused = QApplication.focusWidget()
+        if former is not None and focused is not None and former.isAncestorOf(focused):
+            self.window().setFocus()  # else the keys would go to whatever comes next
         self._title_bar.set_header(header)
         self.setWidget(content)
         if former is not None:

@@ -5,6 +5,7 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before anything imports Qt
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,10 @@ from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track, TrackStatus
 from isactrack.truth import Truth
+
+# No test, nor a process that it starts, touches the settings of who runs it.
+_CONFIG = tempfile.TemporaryDirectory(prefix="isactrack-config-")
+os.environ["ISACTRACK_CONFIG_DIR"] = _CONFIG.name
 
 RATE_HZ = 20.0
 RANGE_AXIS_M: NDArray[np.float64] = np.asarray(np.arange(192) * 0.047, np.float64)
@@ -187,6 +192,14 @@ class SyntheticFeed:
 
     def close(self) -> None:
         self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def config_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the viewer's settings, an empty one for each test."""
+    folder = tmp_path_factory.mktemp("config")
+    monkeypatch.setenv("ISACTRACK_CONFIG_DIR", str(folder))
+    return folder
 
 
 @pytest.fixture
