@@ -112,7 +112,7 @@ class SavedLayout:
             state = base64.b64decode(take(document, "state", str), validate=True)
         except (binascii.Error, ValueError) as error:
             raise RecordingError(f"'state' is not base64: {error}") from error
-        # Qt reads the state without much doubt: what was damaged must not get there.
+        # Qt reads the state without much doubt, and crashes on some damaged ones: these must not get there.
         if len(state) > _MAX_STATE_BYTES or zlib.crc32(state) != take(document, "crc32", int):
             raise RecordingError("'state' is damaged: its checksum does not fit")
         return cls(tuple(views), take(document, "health", bool), state)

@@ -81,7 +81,7 @@ def _column(sections: list[str]) -> QVBoxLayout:
         grid.addWidget(section, grid.rowCount(), 0, 1, 2)
         for entry in by_menu()[name]:
             line = grid.rowCount()
-            grid.addWidget(_keys(entry.keys), line, 0)
+            grid.addWidget(_keys(entry.keys), line, 0, Qt.AlignmentFlag.AlignTop)
             text = QLabel(entry.text)
             text.setWordWrap(True)
             text.setFixedWidth(_TEXT_WIDTH)

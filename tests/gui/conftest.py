@@ -195,7 +195,7 @@ class SyntheticFeed:
 
 
 @pytest.fixture(autouse=True)
-def config_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config_folder_of_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder of the viewer's settings, an empty one for each test."""
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("ISACTRACK_CONFIG_DIR", str(folder))
