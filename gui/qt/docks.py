@@ -9,7 +9,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMainWindow, QTabWidget
 
 from isactrack.errors import RecordingError
-from isactrack.gui.models.layouts import VERSION, BuiltInLayout, SavedLayout, arrange
+from isactrack.gui.models.layouts import BUILT_IN, VERSION, BuiltInLayout, SavedLayout, arrange
 from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.views import ViewEntry
 from isactrack.gui.qt.view import View
@@ -43,6 +43,7 @@ class DockArea(QMainWindow):
         self.docks: dict[str, ViewDock] = {}
         for entry in self._entries:
             self._add(entry)
+        self.apply(BUILT_IN[0])  # Qt can put back only docks that have a place
 
     # --- views -------------------------------------------------------------------------------------------------------
 

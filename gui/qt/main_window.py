@@ -30,7 +30,7 @@ from isactrack.gui.models.layouts import BUILT_IN, LayoutStore
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
-from isactrack.gui.models.shortcuts import by_menu
+from isactrack.gui.models.shortcuts import by_menu, command
 from isactrack.gui.models.theme import COLOUR_MAPS, THEMES, Theme, colour_map, next_colour_map, other_theme
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
 from isactrack.gui.models.toasts import Toasts
@@ -273,8 +273,8 @@ class MainWindow(QMainWindow):
         """Take other colours; views go on where they were."""
         self._theme = THEMES[name]
         _apply(self._theme)
+        self.views.set_look(theme=self._theme)  # first: what is dressed is missing for a moment, and views take its room
         self._dress()
-        self.views.set_look(theme=self._theme)
         self._keep(theme=name)
 
     def set_colour_map(self, name: str) -> None:
@@ -514,6 +514,8 @@ class MainWindow(QMainWindow):
         self.health_panel = HealthPanel(self._theme, self._opening.name)
         self.health_panel.setVisible(False)
         self.transport = TransportBar(self._theme, self._actions)
+        self.transport.loop_button.setToolTip(command("loop").tool_tip)
+        self.transport.speed_box.setToolTip("\n".join(command(name).tool_tip for name in ("slower", "faster")))
         self.status_badge = SourceBadge(self._theme)
         self._dressed = [self.empty, self.health_panel, self.transport, self.status_badge]
         self.stack.addWidget(self.empty)

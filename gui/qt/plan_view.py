@@ -58,6 +58,7 @@ class PlanView(View):
         self._reach_m, self._range_max_m = 0.0, 0.0
         self._show_trails, self._show_ids = True, True
         self.framed = True  # until the user zooms or moves
+        self._kept: QRectF | None = None  # what the user had zoomed to in the view before this one
         self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
@@ -137,8 +138,9 @@ class PlanView(View):
         """Keep what part of the room was shown, if the user has zoomed or moved."""
         if isinstance(former, PlanView) and not former.framed:
             self.set_reach(*former.reach)
-            self.plot.setRange(former.plot.getViewBox().viewRect(), padding=0.0)
             self.framed = False
+            self._kept = QRectF(former.plot.getViewBox().viewRect())
+            self.plot.setRange(self._kept, padding=0.0)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -153,9 +155,11 @@ class PlanView(View):
     def _on_resized(self, _box: object) -> None:
         if self.framed:
             self.frame()
+        elif self._kept is not None:
+            self.plot.setRange(self._kept, padding=0.0)
 
     def _on_moved_by_user(self, _axes: object) -> None:
-        self.framed = False
+        self.framed, self._kept = False, None
 
     def _colour(self, track_id: int) -> str:
         return track_colour(track_id, light=self.theme.light)
