@@ -56,6 +56,8 @@ TICK_MS = 33
 """The screen is drawn at most 30 times a second; the newest snapshot wins."""
 _HEALTH_TICKS = 8
 _START_SIZE = QSize(1440, 820)
+_MAX_EXCEPTIONS = 100
+"""Exceptions that are kept from one tick to the next."""
 _MAX_LOGGED = 100
 """Kinds of faults that are logged with their trace; a fault of each frame would fill the disk in a day."""
 
@@ -103,6 +105,7 @@ class MainWindow(QMainWindow):
         self._reach = Reach()
         self._reached: tuple[Snapshot | None, tuple[float, float]] = (None, (0.0, 0.0))
         self._logged: set[str] = set()
+        self._exceptions: list[Exception] = []
         self._told = ""
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
@@ -129,6 +132,7 @@ class MainWindow(QMainWindow):
 
     def tick(self) -> None:
         """Take what is new and draw what changed."""
+        self._take_exceptions()
         self._take_feed()
         self._guard("feed", self._poll, ends=True)
         self.timeline.advance()
@@ -195,10 +199,19 @@ class MainWindow(QMainWindow):
         return self.error or next((_view_error(*failed) for failed in self.views.errors), None)
 
     def report_exception(self, error: Exception) -> None:
-        """Take an exception that arose in a callback of Qt: it stops the view that it arose in, if in any."""
-        if not self.views.blame(error):
-            self._log_once("window", error)
-            self._report(as_isac_error(error))
+        """Take an exception that arose in a callback of Qt: it stops the view that it arose in, if in any.
+
+        It is dealt with at the next tick: Qt is in the middle of something, perhaps of painting that very view.
+        """
+        if len(self._exceptions) < _MAX_EXCEPTIONS:
+            self._exceptions.append(error)
+
+    def _take_exceptions(self) -> None:
+        exceptions, self._exceptions = self._exceptions, []
+        for error in exceptions:
+            if not self.views.blame(error):
+                self._log_once("window", error)
+                self._report(as_isac_error(error))
 
     def _guard(self, name: str, work: Callable[[], None], *, ends: bool = False) -> None:
         """Do some work; a failure is logged once and shown, and does not stop the rest.
@@ -273,7 +286,9 @@ class MainWindow(QMainWindow):
         """Take other colours; views go on where they were."""
         self._theme = THEMES[name]
         _apply(self._theme)
-        self.views.set_look(theme=self._theme)  # first: what is dressed is missing for a moment, and views take its room
+        self.views.set_look(
+            theme=self._theme
+        )  # first: what is dressed is missing for a moment, and views take its room
         self._dress()
         self._keep(theme=name)
 

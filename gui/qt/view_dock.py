@@ -74,6 +74,7 @@ class ViewDock(QDockWidget):
         self.error: Exception | None = None
         self._look = look
         self._drawn: Snapshot | None = None
+        self._content: QWidget | None = None
         self._title_bar = _TitleBar(self)
         self._title_bar.set_theme(look.theme)
         self.setTitleBarWidget(self._title_bar)
@@ -162,7 +163,7 @@ class ViewDock(QDockWidget):
         self.failed.emit(error)
 
     def _put(self, content: QWidget, header: QWidget) -> None:
-        former = self.widget()
+        former, self._content = self._content, content
         focused = QApplication.focusWidget()
         if former is not None and focused is not None and former.isAncestorOf(focused):
             self.window().setFocus()  # else the keys would go to whatever comes next

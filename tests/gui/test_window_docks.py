@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -31,6 +31,7 @@ from isactrack.gui.qt.app import _reported_by, run_viewer
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.map_view import MapView
+from isactrack.gui.qt.plan_view import PlanView
 from isactrack.gui.qt.view import View
 from isactrack.gui.qt.view_dock import FailurePage, Look
 
@@ -250,26 +251,40 @@ def test_a_view_that_fails_to_be_asked_fails_alone(area: DockArea) -> None:
 
 
 def test_a_fault_in_a_callback_of_qt_stops_the_view_that_it_arose_in(
-    make_window: MakeWindow, caplog: pytest.LogCaptureFixture
+    area: DockArea, caplog: pytest.LogCaptureFixture
 ) -> None:
+    taken: list[bool] = []
+
+    class Window:
+        """As much of a window as takes exceptions."""
+
+        def report_exception(self, error: Exception) -> None:
+            taken.append(area.blame(error))
+
+    probe(area, "c").fails_to = "paint"
+    with _reported_by(cast(MainWindow, Window())):
+        probe(area, "c").update()
+        spin_until(lambda: bool(taken))
+        spin(60)
+    assert taken == [True]  # no second time: the view is gone
+    assert [title for title, _ in area.errors] == ["C"]
+    assert caplog.text.count("the view 'c' failed") == 1
+    assert "a slip in painting" in caplog.text
+
+
+def test_a_fault_of_what_is_drawn_in_a_view_stops_that_view(make_window: MakeWindow) -> None:
     window = make_window()
     plan = window.views.docks["plan"].view
-    assert plan is not None
-    item = plan._trails  # type: ignore[attr-defined]
-
-    def paint(*_: object) -> None:
-        raise ZeroDivisionError("a slip in painting")
-
+    assert isinstance(plan, PlanView)
+    plan._trails._lines = [cast(Any, None)]
     with _reported_by(window):
-        type(item).paint, original = paint, type(item).paint
-        try:
-            plan.widget.viewport().repaint()  # type: ignore[attr-defined]
-        finally:
-            type(item).paint = original
-        window.timer.timeout.connect(lambda: 1 / 0)
-        spin(150)
-    assert [title for title, _ in window.views.errors] in ([], ["Plan"])
-    assert "a slip" in caplog.text or "division" in caplog.text
+        plan.widget.viewport().update()
+        spin_until(lambda: bool(window.views.errors))
+    assert [title for title, _ in window.views.errors] == ["Plan"]
+    assert window.views.docks["map"].error is None
+    window.views.retry()
+    spin_until(lambda: window.views.docks["plan"].is_ready)
+    assert not window.views.errors
 
 
 def test_what_is_no_fault_of_a_view_is_told_and_logged_once(
