@@ -72,8 +72,9 @@ class DockArea(QMainWindow):
     @property
     def is_ready(self) -> bool:
         """Whether all that is seen shows something; also if every view is closed."""
-        seen = [dock for dock in self.docks.values() if dock.is_seen]
-        return all(dock.is_ready for dock in seen) and (bool(seen) or all(d.isHidden() for d in self.docks.values()))
+        docks = self.docks.values()
+        seen = [dock for dock in docks if dock.is_seen]
+        return all(dock.is_ready for dock in seen) if seen else all(dock.isHidden() for dock in docks)
 
     def redraw(self) -> None:
         """Draw the same again the next time."""

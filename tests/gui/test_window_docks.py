@@ -20,6 +20,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QInputDialog, QLabel, QWidget
 
 from isactrack.acquisition.snapshot import Health, Snapshot
+from isactrack.cli.main import run
 from isactrack.errors import DeviceTimeoutError, IsacError
 from isactrack.gui.models.feed import Opening
 from isactrack.gui.models.layouts import BUILT_IN, LayoutStore, SavedLayout
@@ -503,6 +504,14 @@ def test_the_viewer_remembers_but_for_screenshots_and_forgets_when_told(
     run_viewer(make_feed, "x://", reset_ui=True)
     assert themes == ["dark", "light", "dark"]
     timer.stop()
+
+
+@pytest.mark.parametrize("options", [[], ["--reset-ui"]], ids=["as it was left", "reset"])
+def test_the_command_can_reset_the_window(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("isactrack.gui.qt.app.run_viewer", lambda *_args, **more: asked.update(more))
+    assert run(["view", "sim://awr1642", *options]) == 0
+    assert asked["reset_ui"] is bool(options)
 
 
 # --- colours and keys ------------------------------------------------------------------------------------------------
