@@ -22,19 +22,19 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from isactrack.acquisition.counters import Counters
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.queues import BoundedQueue, LosslessQueue, QueueClosedError, SkippingQueue
+from isactrack.acquisition.recorder_tap import Item, Recorder, RecorderTap, RecordingLimits, unexpected
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.drivers.device import Device, host_clocks
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
-from isactrack.events import Event, EventKind, SidePacket
+from isactrack.events import Event, EventKind
 from isactrack.frame import Frame
 from isactrack.sensor import Sensor
 from isactrack.source import Source
-from isactrack.truth import Truth
 
 RECORDER_CAPACITY, RECORDER_PATIENCE_S = 64, 2.0
 """Frames, or seconds of fast ones, that may wait for the disk before the device has to."""
@@ -44,8 +44,6 @@ LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S = 64, 10.0
 """The same for a pipeline that must not skip before the device has to wait too."""
 MAX_WAITING_BYTES = 64 * 2**20
 """Memory that the seconds of a queue may take; the frames above may wait in any case."""
-FLUSH_INTERVAL_S = 0.5
-"""Time without a frame after which the recorder flushes."""
 LATENCY_FRAMES = 100
 """Frames over which latency percentiles are taken."""
 
@@ -53,41 +51,6 @@ STOP_PATIENCE_S = 1.0
 """Time that the capture thread has to come back from the device before the device is stopped under it."""
 
 _log = logging.getLogger(__name__)
-
-_Item = tuple[Frame, Truth | None, int]
-"""A frame, its truth, and when it arrived: host monotonic nanoseconds."""
-_Recorded = _Item | Event | SidePacket
-
-
-class Recorder(Protocol):
-    """What a session asks of a file writer; `RecordingWriter` and `SegmentedWriter` of `isactrack.recordings` are."""
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    @property
-    def frames_written(self) -> int:
-        """Frames in the file."""
-
-    @property
-    def bytes_written(self) -> int:
-        """Bytes of samples in the file."""
-
-    def append(self, frame: Frame, truth: Truth | None = None) -> None:
-        """Write a frame."""
-
-    def add_event(self, event: Event) -> None:
-        """Write an event."""
-
-    def add_side_packet(self, packet: SidePacket) -> None:
-        """Write a packet that came beside the frames."""
-
-    def flush(self) -> None:
-        """Make the frames so far safe from the death of this process."""
-
-    def close(self, reason: str = ...) -> None:
-        """Finish the file, noting why the recording ended; nothing happens if it is closed."""
 
 
 class Subscription(SkippingQueue[Snapshot]):
@@ -127,16 +90,17 @@ class Session:
         lossless_pipeline: bool = False,
     ) -> None:
         self._device = device
-        self._recorder = recorder
         self._pipeline = pipeline
         self._max_frames = max_frames
         self._duration_s = duration_s
         sensor = device.sensor
-        self._recorder_queue: LosslessQueue[_Recorded] = LosslessQueue(
-            room(sensor, RECORDER_CAPACITY, RECORDER_PATIENCE_S)
-        )
+        self._recorder_room = room(sensor, RECORDER_CAPACITY, RECORDER_PATIENCE_S)
+        self._tap: RecorderTap | None = None  # who gets the frames now
+        if recorder is not None:
+            self._tap = RecorderTap(recorder, self._recorder_room, self._reason)
+        self._last_tap = self._tap
         self._own_events: deque[Event] = deque()  # of this session, not yet handed to the recorder
-        self._pipeline_queue: BoundedQueue[_Item] = (
+        self._pipeline_queue: BoundedQueue[Item] = (
             LosslessQueue(room(sensor, LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S))
             if lossless_pipeline
             else SkippingQueue(room(sensor, PIPELINE_CAPACITY, PIPELINE_PATIENCE_S))
@@ -172,13 +136,17 @@ class Session:
         if self._threads or self._ended.is_set():
             raise DeviceStateError("this session was started before", "make a new session for another run")
         jobs: list[tuple[str, Callable[[], None]]] = [("capture", self._capture)]
-        if self._recorder is not None:
-            jobs.append(("recorder", self._record))
+        if self._tap is not None:
+            jobs.append(("recorder", self._recording(self._tap)))
         if self._pipeline is not None:
             jobs.append(("pipeline", self._process))
         try:
             self._device.start()
             self._counters.begin()
+            _log.info(
+                "started %s at %.4g Hz, recording to %s", self._device.info.url, self._counters.nominal_rate_hz,
+                "nothing" if self._tap is None else self._tap.recorder.path,
+            )  # fmt: skip
             self._live_threads = len(jobs)
             self._threads = [
                 threading.Thread(target=self._run, args=(name, job), name=f"isactrack-{name}") for name, job in jobs
@@ -188,10 +156,6 @@ class Session:
         except BaseException:
             self._abort_start()
             raise
-        _log.info(
-            "started %s at %.4g Hz, recording to %s", self._device.info.url, self._counters.nominal_rate_hz,
-            "nothing" if self._recorder is None else self._recorder.path,
-        )  # fmt: skip
 
     def stop(self) -> None:
         """Ask the session to end and return at once, from any thread.
@@ -205,6 +169,47 @@ class Session:
                 self._received = stats.frames + stats.missing_frames
             self._stop_deadline_s = time.monotonic() + STOP_PATIENCE_S
             self._stopping.set()
+
+    def start_recording(self, recorder: Recorder, limits: RecordingLimits | None = None) -> None:
+        """Record from now on, while the session runs; it goes on if this recorder fails (`Health.recording_error`).
+
+        Parameters
+        ----------
+        recorder
+            Where the frames go; it is closed at the end of the recording. It remains the caller's if this raises.
+        limits
+            When the recording ends by itself; None for no limits.
+
+        Raises
+        ------
+        DeviceStateError
+            If the session does not run, or records already.
+        """
+        with self._lock:
+            if not self._threads or self._captured.is_set():
+                raise DeviceStateError("this session does not run", "start it before recording")
+            last = self._last_tap
+            if self._tap is not None or (last is not None and not last.finished):
+                raise DeviceStateError("this session records already", "stop that recording first")
+            tap = RecorderTap(recorder, self._recorder_room, self._reason, fatal=False, limits=limits)
+            thread = threading.Thread(
+                target=self._run, args=("recorder", self._recording(tap)), name="isactrack-recorder"
+            )
+            self._threads.append(thread)
+            self._live_threads += 1
+            thread.start()
+            self._tap = self._last_tap = tap
+        _log.info("recording to %s from now on", recorder.path)
+
+    def stop_recording(self, reason: str = "stopped") -> None:
+        """End the recording and return at once; the session goes on, and nothing happens if it does not record.
+
+        What was taken until now is still written, see `Health.recording`.
+        """
+        with self._lock:
+            tap, self._tap = self._tap, None
+        if tap is not None:
+            tap.close(reason, self._take_own_events())
 
     def mark(self, text: str) -> Event:
         """Put a marker of the person who records into the recording, from any thread, and return it.
@@ -305,7 +310,8 @@ class Session:
     def health(self) -> Health:
         """Return counters and rates of this moment."""
         info, stats = self._device.info, self._device.stats
-        counters, recorder, pipeline = self._counters, self._recorder, self._pipeline
+        counters, tap, pipeline = self._counters, self._last_tap, self._pipeline
+        recorder = None if tap is None else tap.recorder
         with self._lock:
             viewer_skipped = sum(s.skipped for s in self._subscriptions)
             latencies = list(self._latencies_ms)
@@ -332,7 +338,10 @@ class Session:
             card_overflows=stats.card_overflows,
             recorded_frames=recorder.frames_written if recorder else 0,
             recorded_bytes=recorder.bytes_written if recorder else 0,
-            recorder_queue=len(self._recorder_queue),
+            recorder_queue=0 if tap is None else tap.waiting,
+            recording=tap is not None and not tap.finished,
+            recorded_s=0.0 if tap is None else tap.elapsed_s,
+            recording_error=None if tap is None else tap.error,
             recording_path=str(recorder.path) if recorder else None,
             disk_free_bytes=_disk_free(recorder.path) if recorder else None,
             pipeline_skipped=self._pipeline_queue.skipped if isinstance(self._pipeline_queue, SkippingQueue) else 0,
@@ -380,7 +389,7 @@ class Session:
             finally:
                 with contextlib.suppress(QueueClosedError):
                     self._hand_out_events()
-                self._recorder_queue.close()
+                self._end_recording()
                 self._pipeline_queue.close()
 
     def _take_frames(self) -> bool:
@@ -412,24 +421,59 @@ class Session:
     def _hand_out(self, frame: Frame) -> None:
         arrived_ns = time.monotonic_ns() if self._is_replay else frame.host_monotonic_ns
         item = frame, self._device.truth(frame), arrived_ns
-        if self._recorder is not None:
-            self._recorder_queue.put(item)
+        tap = self._tap
+        if tap is not None:
+            self._record_frame(tap, item)
         if self._pipeline is not None:
             self._pipeline_queue.put(item)
+
+    def _record_frame(self, tap: RecorderTap, item: Item) -> None:
+        """Give a frame to the recorder; one that was attached later may fail, or have enough, without ending all."""
+        try:
+            more = tap.put_frame(item, self._device.sensor)
+        except QueueClosedError:
+            if tap.fatal:
+                raise
+            more = False
+        if not more:
+            tap.close("the limit of the recording is reached")
+            self._detach(tap)
+
+    def _detach(self, tap: RecorderTap) -> None:
+        with self._lock:
+            if self._tap is tap:
+                self._tap = None
+
+    def _end_recording(self) -> None:
+        with self._lock:
+            tap, self._tap = self._tap, None
+        if tap is not None:
+            tap.close()
 
     def _hand_out_events(self) -> None:
         """Give the recorder what happened beside the frames since the last call."""
         events = self._device.take_events()
         for event in events:
             _log.info("%s: %s", event.kind, event.text)
-        while self._own_events:
-            events.append(self._own_events.popleft())
+        events += self._take_own_events()
         packets = self._device.take_side_packets()
-        if self._recorder is not None:
+        tap = self._tap
+        if tap is None:
+            return
+        try:
             for event in events:
-                self._recorder_queue.put(event)
+                tap.put(event)
             for packet in packets:
-                self._recorder_queue.put(packet)
+                tap.put(packet)
+        except QueueClosedError:
+            if tap.fatal:
+                raise
+
+    def _take_own_events(self) -> list[Event]:
+        with self._lock:
+            events = list(self._own_events)
+            self._own_events.clear()
+        return events
 
     def _limit_reached(self, frame: Frame) -> bool:
         if self._max_frames is not None and self._counters.frames >= self._max_frames:
@@ -440,27 +484,18 @@ class Session:
         covered = frame.device_time_s - self._counters.first_time_s + period
         return covered > self._duration_s - period / 2
 
-    def _record(self) -> None:
-        recorder = self._recorder
-        if recorder is None:
-            return
-        try:
-            while not self._recorder_queue.ended:
-                item = self._recorder_queue.get(FLUSH_INTERVAL_S)
-                if item is None:
-                    recorder.flush()  # a silent device must not keep the last frames from the disk
-                elif isinstance(item, Event):
-                    recorder.add_event(item)
-                elif isinstance(item, SidePacket):
-                    recorder.add_side_packet(item)
-                else:
-                    frame, truth, _ = item
-                    recorder.append(frame, truth)
-        except Exception as error:  # noqa: BLE001 - kept before the recorder closes, which notes why it ended
-            self._fail("recorder", error)
-        finally:
-            self._recorder_queue.close()
-            self._close_recorder(self._reason())
+    def _recording(self, tap: RecorderTap) -> Callable[[], None]:
+        """Return what the thread of a recorder does."""
+
+        def record() -> None:
+            try:
+                tap.run()
+            except Exception as error:  # noqa: BLE001 - kept before the recorder closes, which notes why it ended
+                self._fail("recorder", error)
+            finally:
+                tap.finish()
+
+        return record
 
     def _process(self) -> None:
         pipeline = self._pipeline
@@ -489,7 +524,8 @@ class Session:
     def _abort_start(self) -> None:
         """Undo a start that failed or was interrupted, whichever threads run already."""
         self._stopping.set()
-        self._recorder_queue.close()
+        if self._last_tap is not None:
+            self._last_tap.close()
         self._pipeline_queue.close()
         for thread in self._threads:
             if thread.ident is not None:
@@ -505,12 +541,10 @@ class Session:
     def _fail(self, name: str, error: Exception) -> None:
         """Keep the first error and ask everybody to stop."""
         if not isinstance(error, IsacError):
-            cause = error
-            error = IsacError(f"the {name} thread failed: {type(cause).__name__}: {cause}", "please report this")
-            error.__cause__ = cause
+            error = unexpected(name, error)
         with self._lock:
             self._error = self._error or error
-        self._own_events.append(new_event(EventKind.SESSION, " ".join(f"{name} failed: {error}".split())))
+            self._own_events.append(new_event(EventKind.SESSION, " ".join(f"{name} failed: {error}".split())))
         self.stop()
 
     def _reason(self) -> str:
@@ -522,8 +556,9 @@ class Session:
         return f"frames missing at the end: {missing}; {reason}" if missing else reason
 
     def _close_recorder(self, reason: str) -> None:
-        if self._recorder is not None:
-            self._recorder.close(reason=reason)
+        if self._last_tap is not None:
+            self._last_tap.close(reason)
+            self._last_tap.recorder.close(reason=reason)
 
     def _end(self) -> None:
         counters = self._counters

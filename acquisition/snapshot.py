@@ -71,6 +71,9 @@ class Health:
         What the device counts on the way to its frames, see `DeviceStats`; zeros for one that knows no packets.
     recorded_frames, recorded_bytes, recorder_queue, recording_path, disk_free_bytes
         State of the recorder; zeros and None without one.
+    recording, recorded_s, recording_error
+        Whether a file is being written, time of the device in the last one (s), and what ended it, if that was an error
+        which did not end the session.
     pipeline_skipped, viewer_skipped
         Frames that the pipeline, and snapshots that viewers, skipped to keep up.
     left_out
@@ -109,6 +112,9 @@ class Health:
     recorder_queue: int = 0
     recording_path: str | None = None
     disk_free_bytes: int | None = None
+    recording: bool = False
+    recorded_s: float = 0.0
+    recording_error: IsacError | None = None
     pipeline_skipped: int = 0
     viewer_skipped: int = 0
     left_out: int = 0

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from isactrack.acquisition.group import SessionGroup
 from isactrack.acquisition.header import describe_device
-from isactrack.acquisition.session import Recorder, Session
+from isactrack.acquisition.recorder_tap import Recorder
+from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health
 from isactrack.cli._markers import has_terminal, typed_markers
 from isactrack.cli._output import human_share, live_line, note, print_facts, print_json

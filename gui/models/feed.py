@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
+from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
-from isactrack.errors import DeviceError, IsacError, RecordingError
+from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
+from isactrack.events import Event
 from isactrack.source import Source
 
 LIVE_CAPACITY = 64
@@ -36,6 +39,19 @@ class Feed(Protocol):
         """Stop and release everything; may be called again."""
 
 
+class LiveFeed(Feed, Protocol):
+    """A feed of a running device, of which a part can be recorded."""
+
+    def start_recording(self, path: Path, limits: RecordingLimits) -> None:
+        """Record to a new file from now on; DeviceStateError if nothing runs or something records already."""
+
+    def stop_recording(self) -> None:
+        """End the recording; returns at once."""
+
+    def mark(self, text: str) -> None:
+        """Put a marker into the recording; DeviceStateError if nothing runs."""
+
+
 class SubscriptionLike(Protocol):
     """The viewer's end of a session's queue."""
 
@@ -59,6 +75,15 @@ class SessionLike(Protocol):
     def subscribe(self, capacity: int) -> SubscriptionLike:
         """Return a queue of results that holds at most `capacity`."""
 
+    def start_recording(self, recorder: Recorder, limits: RecordingLimits) -> None:
+        """Record from now on."""
+
+    def stop_recording(self) -> None:
+        """End the recording."""
+
+    def mark(self, text: str) -> Event:
+        """Put a marker into the recording."""
+
     def stop(self) -> None:
         """Stop taking frames."""
 
@@ -75,11 +100,16 @@ class SessionFeed:
         A session that was not started. It is closed if it cannot start.
     note
         See `Feed.note`.
+    make_recorder
+        Makes the writer of a file, for recordings on demand; None if there are none.
     """
 
-    def __init__(self, session: SessionLike, note: str = "") -> None:
+    def __init__(
+        self, session: SessionLike, note: str = "", make_recorder: Callable[[Path], Recorder] | None = None
+    ) -> None:
         self._session = session
         self._note = note
+        self._make_recorder = make_recorder
         self._closed = False
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
@@ -108,6 +138,43 @@ class SessionFeed:
         """Return the session's health, with at least the snapshots that this viewer skipped."""
         health = self._session.health()
         return replace(health, viewer_skipped=max(health.viewer_skipped, self._subscription.skipped))
+
+    def start_recording(self, path: Path, limits: RecordingLimits) -> None:
+        """Record to a new file from now on.
+
+        Parameters
+        ----------
+        path
+            The file.
+        limits
+            When the recording ends by itself.
+
+        Raises
+        ------
+        DeviceStateError
+            If the session does not run, records already, or cannot be recorded.
+        RecordingError
+            If the file cannot be made.
+        """
+        if self._make_recorder is None:
+            raise DeviceStateError("this source cannot be recorded", "recordings are of live devices")
+        if self._session.health().recording:
+            raise DeviceStateError("this session records already", "stop that recording first")
+        recorder = self._make_recorder(path)
+        try:
+            self._session.start_recording(recorder, limits)
+        except IsacError:
+            recorder.close("never started")
+            path.unlink(missing_ok=True)
+            raise
+
+    def stop_recording(self) -> None:
+        """End the recording; returns at once."""
+        self._session.stop_recording()
+
+    def mark(self, text: str) -> None:
+        """Put a marker into the recording."""
+        self._session.mark(text)
 
     def close(self) -> None:
         """Stop and close the session; may be called again."""

@@ -685,7 +685,7 @@ def test_rates_and_latencies_follow_the_clock() -> None:
 
 
 def test_a_recorder_is_flushed_while_the_device_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isactrack.acquisition.session.FLUSH_INTERVAL_S", 0.01)
+    monkeypatch.setattr("isactrack.acquisition.recorder_tap.FLUSH_INTERVAL_S", 0.01)
     recorder = FakeRecorder()
     with session_of(FakeDevice(2, period_s=0.1), recorder) as session:
         session.start()

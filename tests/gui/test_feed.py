@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
+from isactrack.acquisition.session import new_event
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceNotFoundError
+from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import FILE_CAPACITY, LIVE_CAPACITY, Feed, Opening, SessionFeed, no_result_error
 from isactrack.source import Source
 
@@ -46,6 +49,15 @@ class FakeSession:
     def subscribe(self, capacity: int) -> FakeSubscription:
         self.calls.append(f"subscribe {capacity}")
         return self.subscription
+
+    def start_recording(self, recorder: Recorder, limits: RecordingLimits) -> None:
+        self.calls.append("start recording")
+
+    def stop_recording(self) -> None:
+        self.calls.append("stop recording")
+
+    def mark(self, text: str) -> Event:
+        return new_event(EventKind.MARKER, text)
 
     def stop(self) -> None:
         self.calls.append("stop")
