@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QEvent, QIODevice, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -26,17 +24,18 @@ from PySide6.QtWidgets import (
 from isactrack.errors import IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_error
 from isactrack.gui.models.health_text import empty_text
-from isactrack.gui.models.layouts import BUILT_IN, LayoutStore
+from isactrack.gui.models.layouts import LayoutStore
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
-from isactrack.gui.models.shortcuts import by_menu, command
-from isactrack.gui.models.theme import COLOUR_MAPS, THEMES, Theme, colour_map, next_colour_map, other_theme
+from isactrack.gui.models.shortcuts import command
+from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
 from isactrack.gui.models.toasts import Toasts
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.gui.models.ui_settings import SettingsStore, can_be_reached
 from isactrack.gui.models.views import VIEWS
+from isactrack.gui.qt.actions import connect_actions, make_actions
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.health_panel import HealthPanel
@@ -101,7 +100,7 @@ class MainWindow(QMainWindow):
         self.toasts = Toasts()
         self._settings_store = SettingsStore(folder, self._report)
         self.settings = self._settings_store.load()
-        self._theme = theme or THEMES[self.settings.theme]
+        self.theme = theme or THEMES[self.settings.theme]
         self._reach = Reach()
         self._reached: tuple[Snapshot | None, tuple[float, float]] = (None, (0.0, 0.0))
         self._logged: set[str] = set()
@@ -110,15 +109,18 @@ class MainWindow(QMainWindow):
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        _apply(self._theme)
-        self._actions = self._make_actions()
+        _apply(self.theme)
+        self._made = make_actions(self, self.settings)
+        self._actions = self._made.named
         self._make_widgets()
         self.layouts = LayoutKeeper(
             self.views, self._actions["health"], LayoutStore(folder, self._report), self._report,
             lambda name: self._keep(layout=name), self,
         )  # fmt: skip
         self._lay_out()
-        self._connect()
+        connect_actions(self, self._made)
+        self._own_layouts: list[QAction] = []
+        self._made.menus["Layout"].aboutToShow.connect(self._list_layouts)
         self._guard("layout", lambda: self.layouts.start(self.settings.layout))
         self._place()
         self.setFocus()
@@ -172,7 +174,7 @@ class MainWindow(QMainWindow):
         self.health = self.feed.health()
         if self.health.error is not None:
             self.error = self.health.error
-        self._show_health_panel(self._actions["health"].isChecked())
+        self.show_health_panel(self._actions["health"].isChecked())
         self.status_badge.show_banner(self.health_panel.show_health(self.health, self.error))
 
     def _draw(self) -> None:
@@ -284,18 +286,17 @@ class MainWindow(QMainWindow):
 
     def set_theme(self, name: str) -> None:
         """Take other colours; views go on where they were."""
-        self._theme = THEMES[name]
-        _apply(self._theme)
-        self.views.set_look(
-            theme=self._theme
-        )  # first: what is dressed is missing for a moment, and views take its room
+        self.theme = THEMES[name]
+        _apply(self.theme)
+        # The views first: what is dressed is missing for a moment, and views take its room.
+        self.views.set_look(theme=self.theme)
         self._dress()
         self._keep(theme=name)
 
     def set_colour_map(self, name: str) -> None:
         """Take another colour map for all maps."""
         self.views.set_look(colour_map=colour_map(name))
-        self._colour_actions[name].setChecked(True)
+        self._made.colours[name].setChecked(True)
         self._keep(colour_map=name)
 
     def event(self, event: QEvent) -> bool:
@@ -359,83 +360,9 @@ class MainWindow(QMainWindow):
 
     # --- actions -----------------------------------------------------------------------------------------------------
 
-    def _make_actions(self) -> dict[str, QAction]:
-        on = {"trails": self.settings.trails, "ids": self.settings.ids, "grid": self.settings.grid, "health": True}
-        actions = {}
-        self._menus: dict[str, QMenu] = {}
-        for menu_name, commands in by_menu().items():
-            menu = self._menus[menu_name] = self.menuBar().addMenu(f"&{menu_name}")
-            for entry in commands:
-                action = QAction(entry.text, self)
-                action.setObjectName(entry.name)
-                action.setShortcuts([QKeySequence(key) for key in entry.keys])
-                action.setCheckable(entry.checkable)
-                action.setChecked(on.get(entry.name, False))
-                action.setToolTip(entry.tool_tip)
-                menu.addAction(action)
-                actions[entry.name] = action
-        self._colour_actions = self._make_colour_menu(self._menus["View"])
-        return actions
+    def then_show(self, work: Callable[[], object]) -> Callable[[], None]:
+        """Return a function that does some work and shows what came of it."""
 
-    def _make_colour_menu(self, parent: QMenu) -> dict[str, QAction]:
-        menu = parent.addMenu("Colour map")
-        group = QActionGroup(self)
-        actions = {}
-        for entry in COLOUR_MAPS:
-            action = menu.addAction(entry.title)
-            action.setCheckable(True)
-            action.setChecked(entry.name == self.settings.colour_map)
-            action.triggered.connect(lambda _on, name=entry.name: self.set_colour_map(name))
-            group.addAction(action)
-            actions[entry.name] = action
-        return actions
-
-    def _connect(self) -> None:
-        plain: dict[str, Callable[[], object]] = {
-            "snapshot": self.save_snapshot,
-            "quit": self.close,
-            "play": lambda: self.timeline.toggle(),
-            "step_back": lambda: self.timeline.step(-1),
-            "step_forward": lambda: self.timeline.step(1),
-            "second_back": lambda: self.timeline.step_time(-1.0),
-            "second_forward": lambda: self.timeline.step_time(1.0),
-            "start": lambda: self.timeline.go_start(),
-            "end": lambda: self.timeline.go_end(),
-            "live": lambda: self.timeline.go_end(),
-            "slower": lambda: self._change_speed(-1),
-            "faster": lambda: self._change_speed(1),
-            "auto_levels": lambda: self.views.ask(lambda view: view.fit_levels()),
-            "fit": lambda: self._frame(whole=False),
-            "whole": lambda: self._frame(whole=True),
-            "colour_map": lambda: self.set_colour_map(next_colour_map(self.settings.colour_map)),
-            "theme": lambda: self.set_theme(other_theme(self._theme)),
-            "retry": self.views.retry,
-            "save_layout": self.layouts.save_as,
-            "delete_layout": self.layouts.delete_one,
-            "reset_layout": self.layouts.reset,
-            "help": self.overlay.toggle,
-            "dismiss": self.toasts.dismiss_newest,
-            "dismiss_all": self.toasts.dismiss_all,
-            "copy_details": lambda: self.toast_stack.copy_newest(),
-            **{f"view_{view.name}": partial(self.views.show_view, view.name) for view in VIEWS},
-            **{f"layout_{entry.name}": partial(self.layouts.show_layout, entry.name) for entry in BUILT_IN},
-        }
-        for name, work in plain.items():
-            self._actions[name].triggered.connect(self._then_show(work))
-        switches: dict[str, Callable[[bool], object]] = {
-            "loop": self._set_loop,
-            "trails": lambda on: self._look(trails=on),
-            "ids": lambda on: self._look(ids=on),
-            "grid": lambda on: self._look(grid=on),
-            "health": self._show_health_panel,
-            "full_screen": self._set_full_screen,
-        }
-        for name, switch in switches.items():
-            self._actions[name].toggled.connect(self._then_show_switched(switch))
-        self._own_layouts: list[QAction] = []
-        self._menus["Layout"].aboutToShow.connect(self._list_layouts)
-
-    def _then_show(self, work: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
             work()
             self._redraw()
@@ -444,38 +371,44 @@ class MainWindow(QMainWindow):
 
         return run
 
-    def _then_show_switched(self, switch: Callable[[bool], object]) -> Callable[[bool], None]:
+    def then_redraw(self, switch: Callable[[bool], object]) -> Callable[[bool], None]:
+        """Return a function that switches something and draws the views anew."""
+
         def run(on: bool) -> None:
             switch(on)
             self._redraw()
 
         return run
 
-    def _look(self, **changes: bool) -> None:
+    def set_look(self, **changes: bool) -> None:
+        """Show or hide what views show, by the names of `Look`, and remember it."""
         self.views.set_look(**changes)
         self._keep(**changes)
 
-    def _change_speed(self, steps: int) -> None:
+    def change_speed(self, steps: int) -> None:
         """Play faster or more slowly; a live stream goes at its own speed."""
         if not self.timeline.live:
             place = SPEEDS.index(self.timeline.speed) + steps
             self.transport.speed_box.setCurrentIndex(min(max(place, 0), len(SPEEDS) - 1))
 
-    def _set_loop(self, on: bool) -> None:
+    def set_loop(self, on: bool) -> None:
+        """Begin a file again at its end, or do not."""
         self.timeline.loop = on
         self.transport.loop_button.setChecked(on)
 
     def _list_layouts(self) -> None:
-        self._own_layouts = self.layouts.fill(self._menus["Layout"], self._own_layouts)
+        self._own_layouts = self.layouts.fill(self._made.menus["Layout"], self._own_layouts)
 
-    def _show_health_panel(self, wanted: bool) -> None:
+    def show_health_panel(self, wanted: bool) -> None:
         """Show the panel if it is wanted and there is something to say."""
         self.health_panel.setVisible(wanted and self.health is not None)
 
-    def _set_full_screen(self, on: bool) -> None:
+    def set_full_screen(self, on: bool) -> None:
+        """Fill the screen, or do not."""
         self.showFullScreen() if on else self.showNormal()
 
-    def _frame(self, *, whole: bool) -> None:
+    def frame(self, *, whole: bool) -> None:
+        """Show the range in which something is seen, or the whole range of the sensor."""
         self._reach.reset(whole=whole)
         self._reached = (None, self._reached[1])
         self._redraw()
@@ -488,7 +421,7 @@ class MainWindow(QMainWindow):
         self.views = DockArea(
             VIEWS,
             Look(
-                self._theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
+                self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
                 grid=self.settings.grid,
             ),
         )  # fmt: skip
@@ -525,13 +458,13 @@ class MainWindow(QMainWindow):
         for widget in self._dressed:
             widget.hide()
             widget.deleteLater()
-        self.empty = EmptyPage(self._theme)
-        self.health_panel = HealthPanel(self._theme, self._opening.name)
+        self.empty = EmptyPage(self.theme)
+        self.health_panel = HealthPanel(self.theme, self._opening.name)
         self.health_panel.setVisible(False)
-        self.transport = TransportBar(self._theme, self._actions)
+        self.transport = TransportBar(self.theme, self._actions)
         self.transport.loop_button.setToolTip(command("loop").tool_tip)
         self.transport.speed_box.setToolTip("\n".join(command(name).tool_tip for name in ("slower", "faster")))
-        self.status_badge = SourceBadge(self._theme)
+        self.status_badge = SourceBadge(self.theme)
         self._dressed = [self.empty, self.health_panel, self.transport, self.status_badge]
         self.stack.addWidget(self.empty)
         if self.timeline.current is None:
@@ -540,7 +473,7 @@ class MainWindow(QMainWindow):
         self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
-        self.transport.seek_requested.connect(lambda position: self._then_show(lambda: self.timeline.jump(position))())
+        self.transport.seek_requested.connect(lambda position: self.then_show(lambda: self.timeline.jump(position))())
         self.transport.speed_chosen.connect(lambda speed: self.timeline.set_speed(speed))
         self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()

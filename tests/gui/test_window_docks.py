@@ -397,9 +397,9 @@ def test_a_layout_is_saved_chosen_reset_and_deleted(
     QTest.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
     assert seen(window) == {"map", "plan"}
     assert window.health_panel.isVisible()
-    window._menus["Layout"].aboutToShow.emit()
-    window._menus["Layout"].aboutToShow.emit()
-    own = [action for action in window._menus["Layout"].actions() if action.text() == "Layout: map only"]
+    window._made.menus["Layout"].aboutToShow.emit()
+    window._made.menus["Layout"].aboutToShow.emit()
+    own = [action for action in window._made.menus["Layout"].actions() if action.text() == "Layout: map only"]
     assert len(own) == 1
     own[0].trigger()
     assert seen(window) == {"map"}
@@ -565,8 +565,8 @@ def test_colour_maps_are_chosen_by_key_and_by_menu(make_window: MakeWindow) -> N
         names.append(view.colour_bar.colorMap().name)
     assert names == ["viridis", "cividis", "CET-CBL2", "CET-L17"]
     assert all(a != b for a, b in pairwise(pictures))
-    assert window._colour_actions["CET-L17"].isChecked()
-    window._colour_actions["viridis"].trigger()
+    assert window._made.colours["CET-L17"].isChecked()
+    window._made.colours["viridis"].trigger()
     assert view.colour_bar.colorMap().name == "viridis"
 
 
