@@ -84,7 +84,11 @@ def command(
             every_frame = device.info.source is Source.REPLAY
             recorder = writers[0] if writers else None
             session = Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame)
-            return SessionFeed(session, note=_UNCLOSED if unclosed else "")
+            return SessionFeed(
+                session,
+                note=_UNCLOSED if unclosed else "",
+                make_recorder=lambda path: _capture.open_writer(device, path),
+            )
         except BaseException:
             device.close()
             raise

@@ -34,6 +34,8 @@ class ReconnectingFeed:
         Pauses before the tries.
     clock
         Monotonic clock, seconds.
+    recording
+        What the first feed records from its start; None for nothing.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ReconnectingFeed:
         open_feed: Callable[[], LiveFeed],
         pauses_s: tuple[float, ...] = PAUSES_S,
         clock: Callable[[], float] = time.monotonic,
+        recording: Path | None = None,
     ) -> None:
         self._open_feed = open_feed
         self._pauses_s = pauses_s
@@ -53,7 +56,8 @@ class ReconnectingFeed:
         self._tries = 0
         self._due_s = 0.0
         self._opening: threading.Thread | None = None
-        self._recording: tuple[Path, RecordingLimits] | None = None
+        self._recording = None if recording is None else (recording, RecordingLimits())
+        self._recording_error: IsacError | None = None
         self._parts = 1
         self._closed = False
         self.reconnections = 0
@@ -62,6 +66,11 @@ class ReconnectingFeed:
     def live(self) -> bool:
         """True: what is opened again is a device."""
         return True
+
+    @property
+    def lost(self) -> IsacError | None:
+        """Why the device is lost, None while it is there."""
+        return self._lost
 
     @property
     def note(self) -> str:
@@ -84,6 +93,8 @@ class ReconnectingFeed:
         health = feed.health()
         if not snapshots and not health.running and isinstance(health.error, DeviceError):
             self._lose(feed, health)
+        elif health.running and not health.recording:
+            self._recording = None  # it has reached its limit, or failed
         return snapshots
 
     def health(self) -> Health:
@@ -92,13 +103,17 @@ class ReconnectingFeed:
         if feed is not None:
             health = feed.health()
             lost = isinstance(health.error, DeviceError) and not self._closed
+            if self._recording_error is not None and health.recording_path is None:
+                health = replace(health, recording_error=self._recording_error)
             return replace(health, error=None, running=True) if lost else health
-        return replace(self._last_health, error=None, running=not self._closed, frame_rate_hz=0.0)
+        # A recording that waits for its device can still be stopped.
+        waits = self._recording is not None and not self._closed
+        return replace(self._last_health, error=None, running=not self._closed, frame_rate_hz=0.0, recording=waits)
 
     def start_recording(self, path: Path, limits: RecordingLimits) -> None:
         """Record to a file from now on; DeviceStateError while the device is lost."""
         self._present().start_recording(path, limits)
-        self._recording, self._parts = (path, limits), 1
+        self._recording, self._recording_error, self._parts = (path, limits), None, 1
 
     def stop_recording(self) -> None:
         """End the recording, also one that would go on once the device is there again."""
@@ -178,5 +193,5 @@ class ReconnectingFeed:
         try:
             feed.start_recording(part, limits)
         except IsacError as error:
-            self._recording = None
+            self._recording, self._recording_error = None, error
             _log.error("the recording does not go on: %s", error)

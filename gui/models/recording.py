@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.snapshot import Health
@@ -20,6 +20,7 @@ _UNITS: Final = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0, "kb": 1e3, "mb": 1
 _TIMES: Final = ("", "s", "min", "h")
 
 
+@runtime_checkable
 class Recordable(Protocol):
     """What records on demand: a feed of a live device."""
 
@@ -139,6 +140,10 @@ class RecordingControl:
         self._target.mark(text)
         self.markers += 1
         return text
+
+    def add_note(self, marker: str, note: str) -> None:
+        """Put a note on an earlier marker into the recording; the time of the marker stays its own."""
+        self._target.mark(f"{marker}: {' '.join(note.split())}")
 
 
 def recording_status(health: Health) -> RecordingStatus:

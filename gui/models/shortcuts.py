@@ -40,6 +40,9 @@ class Command:
 COMMANDS = (
     Command("snapshot", "File", "Save the window as PNG", ("Ctrl+S",)),
     Command("quit", "File", "Close the viewer", ("Ctrl+Q",)),
+    Command("record", "Record", "Start or stop the recording of a device", ("R",)),
+    Command("marker", "Record", "Marker into the recording, then its note", ("M",)),
+    Command("record_path", "Record", "File of the next recording", ("Shift+R",)),
     Command("play", "Playback", "Play or pause; live: freeze the display, never the recording", ("Space",)),
     Command("step_back", "Playback", "One frame back", ("Left",)),
     Command("step_forward", "Playback", "One frame forward", ("Right",)),

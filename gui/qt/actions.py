@@ -79,6 +79,9 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
     return {
         "snapshot": window.save_snapshot,
         "quit": window.close,
+        "record": window.record_bar.toggle,
+        "marker": window.record_bar.mark,
+        "record_path": window.record_bar.choose_path,
         "play": lambda: window.timeline.toggle(),
         "step_back": lambda: window.timeline.step(-1),
         "step_forward": lambda: window.timeline.step(1),

@@ -87,6 +87,24 @@ def _loop(painter: QPainter) -> None:
     painter.drawPolygon(QPolygonF([tip + QPointF(-3.6, 0.6), tip + QPointF(2.6, 1.2), tip + QPointF(0.4, -4.4)]))
 
 
+def _record(painter: QPainter) -> None:
+    painter.drawEllipse(QPointF(10, 10), 6.0, 6.0)
+
+
+def _stop(painter: QPainter) -> None:
+    painter.drawRoundedRect(QRectF(4.5, 4.5, 11, 11), 1.5, 1.5)
+
+
+def _marker(painter: QPainter) -> None:
+    painter.drawRoundedRect(QRectF(4.5, 3, 1.9, 14), 0.8, 0.8)
+    painter.drawPolygon(QPolygonF([QPointF(7.4, 3.6), QPointF(16.5, 7.2), QPointF(7.4, 10.8)]))
+
+
+def _folder(painter: QPainter) -> None:
+    painter.drawRoundedRect(QRectF(3, 4.5, 6.5, 4), 1.2, 1.2)
+    painter.drawRoundedRect(QRectF(3, 6.5, 14, 9), 1.4, 1.4)
+
+
 def _close(painter: QPainter) -> None:
     painter.setPen(QPen(painter.brush().color(), 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
     painter.drawLine(QPointF(5, 5), QPointF(15, 15))
@@ -103,4 +121,5 @@ def _float(painter: QPainter) -> None:
 _DRAW: dict[str, Callable[[QPainter], None]] = {
     "play": _play, "pause": _pause, "start": _start, "end": _end, "step_back": _step_back,
     "step_forward": _step_forward, "live": _live, "loop": _loop, "close": _close, "float": _float,
+    "record": _record, "stop": _stop, "marker": _marker, "folder": _folder,
 }  # fmt: skip

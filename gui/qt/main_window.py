@@ -28,6 +28,7 @@ from isactrack.gui.models.layouts import LayoutStore
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
+from isactrack.gui.models.recording import Recordable, RecordingControl
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
@@ -40,6 +41,8 @@ from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
+from isactrack.gui.qt.marker_dialog import MarkerNote
+from isactrack.gui.qt.record_bar import RecordBar
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
 from isactrack.gui.qt.style import apply_theme
@@ -154,8 +157,18 @@ class MainWindow(QMainWindow):
             self.timeline.loop = self._actions["loop"].isChecked()
             self._show_transport()
             self._refresh_health()
+            self.record_bar.set_control(self._recording_control(feed))
+            self._refresh_health()
         if self.error is None:
             self.error = self._opening.error
+
+    def _recording_control(self, feed: Feed) -> RecordingControl | None:
+        """Return what records a feed; None for a file."""
+        if not feed.live or not isinstance(feed, Recordable):
+            return None
+        kept = Path(self.settings.last_folder)
+        folder = kept if self.settings.last_folder and kept.is_dir() else Path.cwd()
+        return RecordingControl(feed, folder, "" if self.health is None else self.health.model)
 
     def _poll(self) -> None:
         if self.feed is None:
@@ -175,6 +188,7 @@ class MainWindow(QMainWindow):
         if self.health.error is not None:
             self.error = self.health.error
         self.show_health_panel(self._actions["health"].isChecked())
+        self.record_bar.show_health(self.health)
         self.status_badge.show_banner(self.health_panel.show_health(self.health, self.error))
 
     def _draw(self) -> None:
@@ -290,6 +304,7 @@ class MainWindow(QMainWindow):
         _apply(self.theme)
         # The views first: what is dressed is missing for a moment, and views take its room.
         self.views.set_look(theme=self.theme)
+        self.record_bar.set_theme(self.theme)
         self._dress()
         self._keep(theme=name)
 
@@ -431,6 +446,10 @@ class MainWindow(QMainWindow):
             self._on_view_failed(title, error)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.views)
+        self.record_bar = RecordBar(self.theme, self._actions)
+        self.record_bar.failed.connect(self._report)
+        self.record_bar.told.connect(self.toasts.info)
+        self.record_bar.started.connect(lambda path: self._keep(last_folder=str(path.absolute().parent)))
 
     def _lay_out(self) -> None:
         self._upper = QHBoxLayout()
@@ -441,6 +460,7 @@ class MainWindow(QMainWindow):
         self._outer.setContentsMargins(8, 2, 8, 0)
         self._outer.setSpacing(6)
         self._outer.addLayout(self._upper, 1)
+        self._outer.addWidget(self.record_bar)
         self.setCentralWidget(centre)
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
@@ -451,6 +471,9 @@ class MainWindow(QMainWindow):
         self._dress()
         self.toast_stack = ToastStack(self.toasts, self.stack, self)
         self.overlay = ShortcutOverlay(self)
+        self.marker_note = MarkerNote(self.stack, self)
+        self.record_bar.marked.connect(self.marker_note.ask)
+        self.marker_note.noted.connect(self.record_bar.add_note)
 
     def _dress(self) -> None:
         """Make what is made in the colours of the theme, in place of what was made before."""
