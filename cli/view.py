@@ -10,7 +10,7 @@ from isactrack.cli._options import add_common_options, add_profile_option, parse
 from isactrack.cli._settings import ChainOptions, TrackerOptions, add_chain_options, add_tracker_options
 
 if TYPE_CHECKING:
-    from isactrack.gui.models.feed import Feed
+    from isactrack.gui.models.feed import Feed, SessionFeed
     from isactrack.recordings import RecordingWriter
 
 _EPILOG = """\b
@@ -52,37 +52,79 @@ def command(
     from isactrack.cli._signals import held_interrupts
 
     with held_interrupts():
-        from isactrack.acquisition.pipeline import Pipeline
-        from isactrack.acquisition.session import Session
         from isactrack.cli import _capture
-        from isactrack.cli._sources import open_source, read_profile, source_file
-        from isactrack.drivers.replay import ReplayDevice
-        from isactrack.gui.models.feed import SessionFeed
+        from isactrack.cli._sources import read_profile, source_file
         from isactrack.gui.models.picture_file import check_picture
         from isactrack.gui.qt.app import run_viewer
-        from isactrack.source import Source
 
-    chain_options, tracker_options = ChainOptions(options), TrackerOptions(options)
     profile_text = None if profile is None else read_profile(profile)
+    opener = _Opener(ChainOptions(options), TrackerOptions(options), comes_back=screenshot is None)
     file = source_file(source)
     if output is not None:
         _capture.check_target(output, False, file, profile)
     if screenshot is not None:
         check_picture(screenshot, file, profile, output)
-    writers: list[RecordingWriter] = []
 
-    def open_feed() -> "Feed":
+    try:
+        run_viewer(
+            lambda: opener.open(source, profile_text, output), source,
+            light=light, screenshot=screenshot, screenshot_after_s=after, reset_ui=reset_ui,
+        )  # fmt: skip
+    except BaseException:
+        if output is not None and opener.first is not None and opener.first.frames_written == 0:
+            with suppress(OSError):  # nothing came, so nothing is to be kept; what is told is why
+                output.unlink()
+        raise
+
+
+class _Opener:
+    """Opens what the viewer shows.
+
+    Parameters
+    ----------
+    chain_options, tracker_options
+        Settings for whatever is opened.
+    comes_back
+        Whether a device that is lost is opened again.
+    """
+
+    def __init__(self, chain_options: ChainOptions, tracker_options: TrackerOptions, *, comes_back: bool) -> None:
+        self._chain_options = chain_options
+        self._tracker_options = tracker_options
+        self._comes_back = comes_back
+        self.first: RecordingWriter | None = None
+        """The file that is recorded from the start, when it is open."""
+
+    def open(self, source: str, profile_text: str | None, output: Path | None = None) -> "Feed":
+        """Return the feed of a device or a recording, started; `output` is recorded from the start."""
+        from isactrack.gui.models.reconnect import ReconnectingFeed
+
+        feeds = [self._open_once(source, profile_text, output)]
+        if not (feeds[0].live and self._comes_back):
+            return feeds[0]
+        return ReconnectingFeed(
+            lambda: feeds.pop() if feeds else self._open_once(source, profile_text), recording=output
+        )
+
+    def _open_once(self, source: str, profile_text: str | None, output: Path | None = None) -> "SessionFeed":
+        from isactrack.acquisition.pipeline import Pipeline
+        from isactrack.acquisition.session import Session
+        from isactrack.cli import _capture
+        from isactrack.cli._sources import open_source
+        from isactrack.drivers.replay import ReplayDevice
+        from isactrack.gui.models.feed import SessionFeed
+        from isactrack.source import Source
+
         # A file is read as fast as it goes; the viewer has its own transport bar.
         device = open_source(source, speed="max")
         try:
             unclosed = isinstance(device, ReplayDevice) and not device.closed_cleanly
             sensor = device.configure(profile_text)
-            chain = chain_options.of(sensor)
-            pipeline = Pipeline(sensor, chain, tracker_options.of(sensor, chain))
-            if output is not None:
-                writers.append(_capture.open_writer(device, output))
+            chain = self._chain_options.of(sensor)
+            pipeline = Pipeline(sensor, chain, self._tracker_options.of(sensor, chain))
+            recorder = None if output is None else _capture.open_writer(device, output)
+            self.first = self.first or recorder
             every_frame = device.info.source is Source.REPLAY
-            recorder = writers[0] if writers else None
             session = Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame)
             return SessionFeed(
                 session,
@@ -92,11 +134,3 @@ def command(
         except BaseException:
             device.close()
             raise
-
-    try:
-        run_viewer(open_feed, source, light=light, screenshot=screenshot, screenshot_after_s=after, reset_ui=reset_ui)
-    except BaseException:
-        if output is not None and writers and writers[0].frames_written == 0:
-            with suppress(OSError):  # nothing came, so nothing is to be kept; what is told is why
-                output.unlink()
-        raise

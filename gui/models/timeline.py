@@ -69,6 +69,10 @@ class Timeline:
         self._mode = Mode.FOLLOWING if live else Mode.PLAYING
         self._speed = 1.0
         self._anchor = (0.0, 0.0)
+        self._interrupted = False
+        self._came_s = 0.0
+        # Where runs of the device begin, counted as the cursor is, and what their times are shifted by.
+        self._runs: list[tuple[int, float]] = [(0, 0.0)]
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -106,17 +110,42 @@ class Timeline:
     @property
     def behind_s(self) -> float:
         """Device time from the cursor to the newest snapshot, seconds."""
-        if self._current is None or self.newest is None:
-            return 0.0
-        return self.newest.time_s - self._current.time_s
+        return self.newest_time_s - self.current_time_s
+
+    @property
+    def current_time_s(self) -> float:
+        """Time of the snapshot under the cursor: the device's clock, which goes on through gaps; 0 before the first."""
+        return 0.0 if self._current is None else self._current.time_s + self._shift_s(self._cursor)
+
+    @property
+    def newest_time_s(self) -> float:
+        """Time of the last snapshot that came, as `current_time_s`."""
+        return self._time_s(len(self._ring) - 1) if self._ring else 0.0
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """Places of the snapshots that came first after the device was lost, among those that are kept."""
+        return tuple(start - self._dropped for start, _ in self._runs if start > self._dropped)
+
+    def interrupt(self) -> None:
+        """Say that what comes next is of another run: the device was lost, and its clock begins anew."""
+        self._interrupted = bool(self._ring)
 
     def append(self, snapshot: Snapshot) -> None:
         """Take a new snapshot and let the oldest go if there is no room."""
+        now_s = self._clock()
+        if self._interrupted:
+            shift_s = self.newest_time_s + now_s - self._came_s - snapshot.time_s
+            self._runs.append((self._dropped + len(self._ring), shift_s))
+            self._interrupted = False
+        self._came_s = now_s
         self._ring.append(snapshot)
         self._bytes += snapshot.spectrum.power.nbytes
         while len(self._ring) > self._capacity or (self._bytes > self._max_bytes and len(self._ring) > 2):
             self._bytes -= self._ring.popleft().spectrum.power.nbytes
             self._dropped += 1
+        while len(self._runs) > 1 and self._runs[1][0] <= min(self._dropped, self._cursor):
+            self._runs.pop(0)
         if self._current is None:
             self._move(0)
             self._drop_anchor()
@@ -145,10 +174,10 @@ class Timeline:
         if self._current is None:
             return
         direction = 1 if seconds > 0 else -1
-        position, start_s = self.position, self._current.time_s
+        position, start_s = self.position, self._time_s(self.position)
         last = len(self._ring) - 1
         # Device times carry rounding: a snapshot a microsecond short of the second is the one that is meant.
-        while 0 <= position + direction <= last and abs(self._ring[position].time_s - start_s) < abs(seconds) - 1e-6:
+        while 0 <= position + direction <= last and abs(self._time_s(position) - start_s) < abs(seconds) - 1e-6:
             position += direction
         self.seek(position)
 
@@ -214,13 +243,29 @@ class Timeline:
             self._at_the_end(target_s)
 
     def history(self, n: int) -> list[Snapshot]:
-        """Return the last `n` snapshots up to the cursor, oldest first; the last one is `current`."""
+        """Return the last `n` snapshots of its run up to the cursor, oldest first; the last one is `current`.
+
+        They do not reach back through a gap: ids and clocks began anew there.
+        """
         if self._current is None or n < 1:
             return []
         if self._cursor < self._dropped:
             return [self._current]
         position = self.position
-        return [self._ring[i] for i in range(max(0, position - n + 1), position + 1)]
+        return [
+            self._ring[i]
+            for i in range(max(0, position - n + 1, self._run(self._cursor)[0] - self._dropped), position + 1)
+        ]
+
+    def _run(self, count: int) -> tuple[int, float]:
+        """Return the run that a snapshot, counted as the cursor is, belongs to."""
+        return next((run for run in reversed(self._runs) if run[0] <= count), self._runs[0])
+
+    def _shift_s(self, count: int) -> float:
+        return self._run(count)[1]
+
+    def _time_s(self, position: int) -> float:
+        return self._ring[position].time_s + self._shift_s(self._dropped + position)
 
     def _at_the_end(self, target_s: float) -> None:
         if not self.ended:

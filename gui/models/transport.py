@@ -21,6 +21,8 @@ class TransportState:
         The slider and its end.
     time_text, frame_text, edge_text
         Read-outs: time, frame, and how far behind the live edge or the end.
+    gaps
+        Places before which the device was lost.
     """
 
     enabled: bool
@@ -31,6 +33,7 @@ class TransportState:
     time_text: str
     frame_text: str
     edge_text: str
+    gaps: tuple[int, ...] = ()
 
 
 def transport_state(timeline: Timeline) -> TransportState:
@@ -46,9 +49,10 @@ def transport_state(timeline: Timeline) -> TransportState:
         following=following,
         position=timeline.position,
         last=len(timeline) - 1,
-        time_text=f"{current.time_s:.1f} s / {newest.time_s:.1f} s",
+        time_text=f"{timeline.current_time_s:.1f} s / {timeline.newest_time_s:.1f} s",
         frame_text=f"frame {current.frame_counter}",
         edge_text=edge,
+        gaps=timeline.gaps,
     )
 
 

@@ -28,6 +28,7 @@ from isactrack.gui.models.layouts import LayoutStore
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
+from isactrack.gui.models.reconnect import ReconnectingFeed
 from isactrack.gui.models.recording import Recordable, RecordingControl
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
@@ -41,6 +42,7 @@ from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
+from isactrack.gui.qt.lost_banner import LostBanner
 from isactrack.gui.qt.marker_dialog import MarkerNote
 from isactrack.gui.qt.record_bar import RecordBar
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
@@ -109,6 +111,7 @@ class MainWindow(QMainWindow):
         self._logged: set[str] = set()
         self._exceptions: list[Exception] = []
         self._told = ""
+        self._reconnections = 0
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -175,11 +178,27 @@ class MainWindow(QMainWindow):
             return
         running = self.health is not None and self.health.running
         snapshots = self.feed.poll()
+        self._take_reconnection(self.feed)
         for snapshot in snapshots:
             self.timeline.append(snapshot)
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
             self.error = no_result_error(self._opening.name, self.health)
+
+    def _take_reconnection(self, feed: Feed) -> None:
+        """Show that the device is lost, and that it is there again: with a gap where nothing came."""
+        if not isinstance(feed, ReconnectingFeed):
+            return
+        if feed.lost is not None:
+            hint = feed.lost.hint
+            if self.health is not None and self.health.recording:
+                hint = f"{hint}; the recording goes on in a file of its own as soon as it is there again".lstrip("; ")
+            self.lost_banner.show_text(feed.note, hint)
+        elif self._reconnections != feed.reconnections:
+            self.lost_banner.show_text("", "")
+            self.timeline.interrupt()
+            self.toasts.info(f"{self._opening.name} is there again")
+        self._reconnections = feed.reconnections
 
     def _refresh_health(self) -> None:
         if self.feed is None:
@@ -305,6 +324,7 @@ class MainWindow(QMainWindow):
         # The views first: what is dressed is missing for a moment, and views take its room.
         self.views.set_look(theme=self.theme)
         self.record_bar.set_theme(self.theme)
+        self.lost_banner.set_theme(self.theme)
         self._dress()
         self._keep(theme=name)
 
@@ -459,6 +479,8 @@ class MainWindow(QMainWindow):
         self._outer = QVBoxLayout(centre)
         self._outer.setContentsMargins(8, 2, 8, 0)
         self._outer.setSpacing(6)
+        self.lost_banner = LostBanner(self.theme)
+        self._outer.addWidget(self.lost_banner)
         self._outer.addLayout(self._upper, 1)
         self._outer.addWidget(self.record_bar)
         self.setCentralWidget(centre)
@@ -510,7 +532,8 @@ class MainWindow(QMainWindow):
         self.transport.show_state(transport_state(self.timeline))
 
     def _refresh_texts(self) -> None:
-        note = "" if self.feed is None or not self.feed.note else f"   ·   {self.feed.note}"
+        told = self.feed is not None and self.feed.note and self.lost_banner.isHidden()
+        note = f"   ·   {self.feed.note}" if self.feed is not None and told else ""
         self._status.setText(status_text(self.timeline, self._opening.name) + note)
         if self.timeline.current is None:
             title, text = empty_text(self._opening.name, self.health, self.error)

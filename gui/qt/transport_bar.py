@@ -1,7 +1,7 @@
 """The one bar that moves through time, live or in a file."""
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFontMetrics, QMouseEvent
+from PySide6.QtGui import QAction, QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSlider, QStyle, QToolButton, QWidget
 
 from isactrack.gui.models.shortcuts import command
@@ -9,6 +9,9 @@ from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.timeline import SPEEDS
 from isactrack.gui.models.transport import TransportState
 from isactrack.gui.qt.icons import SIZE, make_icon
+
+_HANDLE = 12
+"""Width of the slider's handle, pixels."""
 
 
 class TransportBar(QFrame):
@@ -40,7 +43,7 @@ class TransportBar(QFrame):
         self.play_button = self._buttons["play"]
         self.live_button = self._button(actions["live"], "live")
         self.live_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.slider = SeekSlider()
+        self.slider = SeekSlider(theme)
         self.slider.valueChanged.connect(self._on_value_changed)
         self.time_label = self._read_out("000.0 s / 000.0 s")
         self.frame_label = self._read_out("frame 00000")
@@ -81,6 +84,7 @@ class TransportBar(QFrame):
             self.slider.setRange(0, max(state.last, 0))
             self.slider.setValue(state.position)
             self.slider.blockSignals(False)
+        self.slider.show_gaps(state.gaps)
 
     def _on_value_changed(self, value: int) -> None:
         self.seek_requested.emit(value)
@@ -120,18 +124,52 @@ class TransportBar(QFrame):
 
 
 class SeekSlider(QSlider):
-    """A slider whose handle goes to where one clicks."""
+    """A slider whose handle goes to where one clicks, and which is broken where the device was lost.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    theme
+        Colours.
+    """
+
+    def __init__(self, theme: Theme) -> None:
         super().__init__(Qt.Orientation.Horizontal)
+        self._theme = theme
+        self._gaps: tuple[int, ...] = ()
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the arrow keys belong to the window
+
+    def show_gaps(self, gaps: tuple[int, ...]) -> None:
+        """Show the places before which there is a gap."""
+        if gaps != self._gaps:
+            self._gaps = gaps
+            self.setToolTip("the device was lost where the line is broken" if gaps else "")
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the gaps over the line, which the handle stays above where it stands on one."""
+        super().paintEvent(event)
+        if not self._gaps:
+            return
+        painter = QPainter(self)
+        middle, handle = self.height() // 2, self._x(self.value())
+        for gap in self._gaps:
+            x = self._x(gap)
+            if abs(x - handle) > _HANDLE:
+                painter.fillRect(x - 3, middle - 3, 6, 6, QColor(self._theme.panel))
+                painter.fillRect(x - 4, middle - 6, 2, 12, QColor(self._theme.warn))
+                painter.fillRect(x + 2, middle - 6, 2, 12, QColor(self._theme.warn))
+        painter.end()
+
+    def _x(self, value: int) -> int:
+        """Return where the handle's middle is at a value, pixels."""
+        span = self.width() - _HANDLE
+        return _HANDLE // 2 + QStyle.sliderPositionFromValue(self.minimum(), self.maximum(), value, span)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Go there, then drag on."""
         if event.button() is Qt.MouseButton.LeftButton:
-            handle = 12
             value = QStyle.sliderValueFromPosition(
-                self.minimum(), self.maximum(), round(event.position().x() - handle / 2), self.width() - handle
+                self.minimum(), self.maximum(), round(event.position().x() - _HANDLE / 2), self.width() - _HANDLE
             )
             self.setValue(value)
         super().mousePressEvent(event)
