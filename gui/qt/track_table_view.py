@@ -1,0 +1,219 @@
+"""Tracks in a table that can be sorted and picked from."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QBrush, QColor
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.track_table import COLUMNS, ID_COLUMN, STATE_COLUMN, TableChange, TrackTable
+from isactrack.gui.qt.explained import Explained
+from isactrack.gui.qt.note import Note
+from isactrack.gui.qt.view import View
+from isactrack.tracks import TrackStatus
+
+Index = QModelIndex | QPersistentModelIndex
+
+_ROOT = QModelIndex()
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+
+
+class TrackTableModel(QAbstractTableModel):
+    """The table as Qt asks for it; tells Qt of the cells that changed and of no others.
+
+    Parameters
+    ----------
+    theme
+        Colours.
+    """
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.table = TrackTable()
+        self._theme = theme
+        self._brushes: dict[str, QBrush] = {}
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the tracks of a snapshot."""
+        before = len(self.table)
+        count = len(snapshot.tracks)
+        if count > before:
+            self.beginInsertRows(_ROOT, before, count - 1)
+        elif count < before:
+            self.beginRemoveRows(_ROOT, count, before - 1)
+        change = self.table.update(snapshot.tracks)
+        if count > before:
+            self.endInsertRows()
+        elif count < before:
+            self.endRemoveRows()
+        self._tell(change)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Order the rows by a column."""
+        self._tell(self.table.sort(column, descending=order == Qt.SortOrder.DescendingOrder))
+
+    def rowCount(self, parent: Index = _ROOT) -> int:  # noqa: N802 - Qt's name
+        """Return the number of tracks."""
+        return 0 if parent.isValid() else len(self.table)
+
+    def columnCount(self, parent: Index = _ROOT) -> int:  # noqa: N802 - Qt's name
+        """Return the number of columns."""
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Return what Qt asks for of a cell."""
+        row, column = index.row(), index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.table.text(row, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _LEFT if column == STATE_COLUMN else _RIGHT
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if column == ID_COLUMN:
+                return self._brush(track_colour(self.table.id_at(row), light=self._theme.light))
+            if self.table.text(row, STATE_COLUMN) != TrackStatus.CONFIRMED.value:
+                return self._brush(self._theme.muted)
+        return None
+
+    def headerData(  # noqa: N802 - Qt's name
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        """Return the name of a column, or what it means."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        column = COLUMNS[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return column.meaning
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _LEFT if section == STATE_COLUMN else _RIGHT
+        return None
+
+    def _tell(self, change: TableChange) -> None:
+        for column, first, last in change.cells:
+            self.dataChanged.emit(self.index(first, column), self.index(last, column))
+
+    def _brush(self, colour: str) -> QBrush:
+        if colour not in self._brushes:
+            self._brushes[colour] = QBrush(QColor(colour))
+        return self._brushes[colour]
+
+
+class TrackTableView(View):
+    """Table of the tracks at the cursor; the row that is picked goes with its track wherever that is sorted to."""
+
+    name = "tracks"
+    title = "Tracks"
+
+    picked = Signal(int)
+    """The user has picked a track: its id."""
+
+    def __init__(self, theme: Theme) -> None:
+        self.summary = Note()
+        super().__init__(theme, self.summary)
+        self._snapshot: Snapshot | None = None
+        self.track_id: int | None = None
+        self.model = TrackTableModel(theme)
+        self.table = make_table()
+        self.table.setModel(self.model)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(ID_COLUMN, Qt.SortOrder.AscendingOrder)
+        header = self.table.horizontalHeader()
+        for column, kind in enumerate(COLUMNS):
+            room = header.fontMetrics().horizontalAdvance(kind.title) + 30
+            header.resizeSection(column, max(room, 96 if column == STATE_COLUMN else 0))
+        header.sortIndicatorChanged.connect(lambda *_: self._select_picked())
+        self.table.selectionModel().currentRowChanged.connect(self._on_current_row)
+        self.content = Explained(self.table)
+        self.content.explain(self.empty_text())
+        self.body.addWidget(self.content, 1)
+
+    def show_snapshots(self, history: Sequence[Snapshot]) -> None:
+        """Show the tracks of the last of some snapshots."""
+        self._snapshot = history[-1]
+        selection = self.table.selectionModel()
+        blocked = selection.blockSignals(True)  # rows that come and go are not the user's choice
+        self.model.show(self._snapshot)
+        selection.blockSignals(blocked)
+        self._select_picked()
+        self.content.explain(self.empty_text())
+        self.summary.setText(_summary(self._snapshot))
+
+    def pick(self, track_id: int | None) -> None:
+        """Pick a track, None for none; e.g. when it was picked in another view. Nothing is emitted."""
+        self.track_id = track_id
+        self._select_picked()
+
+    def empty_text(self) -> str:
+        """Return why there are no rows."""
+        if self._snapshot is None:
+            return "No frame has come yet."
+        if not self._snapshot.tracks:
+            return "There is no track at this time.\nA track begins with detections that move alike in several frames."
+        return ""
+
+    def take_over(self, former: View) -> None:
+        """Keep the order and the picked track."""
+        if isinstance(former, TrackTableView):
+            header = former.table.horizontalHeader()
+            self.table.sortByColumn(header.sortIndicatorSection(), header.sortIndicatorOrder())
+            self.track_id = former.track_id
+
+    def _on_current_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid():
+            self.track_id = self.model.table.id_at(current.row())
+            self.picked.emit(self.track_id)
+
+    def _select_picked(self) -> None:
+        """Let the selection follow the picked track."""
+        selection = self.table.selectionModel()
+        row = None if self.track_id is None else self.model.table.row_of(self.track_id)
+        if row is None:
+            if selection.hasSelection():
+                self._silently(QModelIndex(), QItemSelectionModel.SelectionFlag.Clear)
+        elif not selection.isRowSelected(row, _ROOT) or selection.currentIndex().row() != row:
+            column = max(0, selection.currentIndex().column())
+            flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+            self._silently(self.model.index(row, column), flags)
+
+    def _silently(self, index: QModelIndex, flags: QItemSelectionModel.SelectionFlag) -> None:
+        """Change the selection without taking that for the user's choice."""
+        selection = self.table.selectionModel()
+        blocked = selection.blockSignals(True)
+        selection.setCurrentIndex(index, flags)
+        selection.blockSignals(blocked)
+        self.table.viewport().update()  # the table does not hear of it either
+
+
+def make_table() -> QTableView:
+    """Return a table of rows that are picked one at a time, with no grid and no numbers of rows."""
+    table = QTableView()
+    table.setObjectName("table")
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.setTabKeyNavigation(False)
+    table.setFrameShape(QTableView.Shape.NoFrame)
+    rows = table.verticalHeader()
+    rows.hide()
+    rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    rows.setDefaultSectionSize(table.fontMetrics().height() + 8)
+    header = table.horizontalHeader()
+    header.setHighlightSections(False)
+    header.setMinimumSectionSize(40)
+    return table
+
+
+def _summary(snapshot: Snapshot) -> str:
+    counts = dict.fromkeys(TrackStatus, 0)
+    for track in snapshot.tracks:
+        counts[track.status] += 1
+    return "   ".join(f"{counts[status]} {status.value}" for status in TrackStatus)
