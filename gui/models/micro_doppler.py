@@ -36,6 +36,8 @@ MAX_HALF_RATE_MPS: Final = 3.0
 """End of the axis where staggered blocks make it longer than even ones would."""
 SWITCH_DB: Final = 6.0
 """By how much another track must be stronger to become the strongest: else the picture would jump."""
+FRAMED_MPS: Final = 6.0
+"""Radial velocity up to which the axis of a radar is shown at first: nobody's limbs are faster in a room."""
 _VELOCITIES: Final = 128
 _LOOK_BACK: Final = 32
 _LEAST_BLOCKS: Final = 16
@@ -68,6 +70,11 @@ class MicroDopplerImage:
     y_label: str
     levels: Levels
     note: str
+
+    @property
+    def framed_mps(self) -> tuple[float, float]:
+        """Part of the axis that is shown at first."""
+        return max(self.low_mps, -FRAMED_MPS), min(self.high_mps, FRAMED_MPS)
 
     def readout(self, time_s: float, velocity_mps: float, level_db: float | None) -> str:
         """Return what is at a point."""
@@ -142,8 +149,8 @@ class MicroDoppler:
         image = self._waterfall.show(history, lambda all_of_them, k: _radar_column(all_of_them[k], track_id))
         range_m = math.hypot(*track.position_m)
         note = (
-            f"Track {track_id} at {range_m:.1f} m: spectrum over the chirps of each frame, the strongest of the range "
-            f"cells within {BODY_M:g} m, from all azimuths, without what stands still."
+            f"Track {track_id} at {range_m:.1f} m: each frame's Doppler spectrum, strongest of the range cells within "
+            f"{BODY_M:g} m, all azimuths, still echoes removed."
         )
         low, high = bin_edges(spectrum.velocity_axis_mps)
         return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note)
@@ -153,14 +160,10 @@ class MicroDoppler:
         axis = half_rate_axis_mps(sensor)
         image = self._waterfall.show(history, lambda all_of_them, k: _radio_column(all_of_them, k, track_id, axis))
         path_m, azimuth_rad = paths_of(track.position_m, sensor.tx_position_m or (0.0, 0.0))
-        spacing = (
-            "staggered blocks, which spread what exceeds the axis" if sensor.stagger_s
-            else f"even blocks, which fold what is faster than {axis[-1]:.2f} m/s back onto the axis"
-        )  # fmt: skip
+        blocks = "staggered blocks" if sensor.stagger_s else f"even blocks, ambiguous beyond ±{axis[-1]:.2f} m/s"
         note = (
-            f"Track {track_id}, path {float(path_m):.1f} m from {math.degrees(float(azimuth_rad)):+.0f}°: spectrum "
-            f"over {WINDOW_S * 1e3:.0f} ms of {spacing}, without what stands still. Half the rate of the path is the "
-            "radial velocity where transmitter and receiver are seen in one direction."
+            f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°: Doppler spectrum "
+            f"over {WINDOW_S * 1e3:.0f} ms of {blocks}, still echoes removed."
         )
         low, high = bin_edges(axis)
         return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note)

@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 
 X_LABEL = "Azimuth (°)"
 Y_LABEL = "Range (m)"
-LEVELS = Levels(0.0, 30.0)
+LEVELS = Levels(0.0, 60.0)
 
 
 class RangeAzimuth:

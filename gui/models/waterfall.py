@@ -71,7 +71,7 @@ class Waterfall:
 
     def forget(self) -> None:
         """Make all columns anew the next time."""
-        self._levels: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+        self._levels: NDArray[np.float32] = np.zeros((self.capacity, 0), dtype=np.float32)
         self._time_s: FloatArray = np.zeros(self.capacity)
         self._slots: dict[tuple[int, float], int] = {}
         self._free = list(range(self.capacity))

@@ -18,6 +18,7 @@ from isactrack.gui.qt.view import View
 Index = QModelIndex | QPersistentModelIndex
 
 _ROOT = QModelIndex()
+_PAD = "\u2002\u2002"  # between a time, which ends at the right, and what follows
 
 
 class EventLogModel(QAbstractTableModel):
@@ -46,7 +47,7 @@ class EventLogModel(QAbstractTableModel):
         """Return what Qt asks for of a cell."""
         line, column = self.log.shown[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return (self.log.time_text(line), line.kind.value, line.text)[column]
+            return (self.log.time_text(line) + _PAD, line.kind.value, line.text)[column]
         if role == Qt.ItemDataRole.ToolTipRole:
             return line.text
         if role == Qt.ItemDataRole.TextAlignmentRole and column == 0:
@@ -60,7 +61,7 @@ class EventLogModel(QAbstractTableModel):
     ) -> object:
         """Return the name of a column."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
+            return HEADERS[section] + (_PAD if section == 0 else "")
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if section == 0 else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
@@ -163,13 +164,14 @@ class EventLogView(View):
         text = f"{shown} of {kept}" if shown != kept else f"{kept}"
         self.summary.setText(text + (f", {dropped} older ones dropped" if dropped else "") if kept else "")
         hidden = [action for action in self.kinds.values() if not action.isChecked()]
-        self.filter_button.setText(f"{len(KINDS) - len(hidden)} of {len(KINDS)} kinds" if hidden else "All kinds")
+        kinds = f"{len(KINDS) - len(hidden)} of {len(KINDS)} kinds" if hidden else "All kinds"
+        self.filter_button.setText(f"{kinds} ▾")
 
 
 def _header(summary: Note, button: QToolButton) -> QWidget:
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     button.setToolTip("Kinds of events that are shown")
-    button.setText("All kinds")
+    button.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # it would lie on the text
     header = QWidget()
     layout = QHBoxLayout(header)
     layout.setContentsMargins(0, 0, 0, 0)

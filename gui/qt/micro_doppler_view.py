@@ -30,8 +30,9 @@ class MicroDopplerView(View):
     """The user has chosen a track: its id, None for the strongest."""
 
     def __init__(self, theme: Theme) -> None:
-        self.note, self.box = Note(), _make_box()
-        super().__init__(theme, _header(self.note, self.box))
+        self.box = _make_box()
+        super().__init__(theme, _header(self.box))
+        self.note = Note(lines=2)
         self.model = MicroDoppler()
         self._history: Sequence[Snapshot] = ()
         self._listed: list[int | None] = [None]
@@ -42,6 +43,7 @@ class MicroDopplerView(View):
         self.content = Explained(self.map)
         self.content.explain(self.empty_text())
         self.body.addWidget(self.content, 1)
+        self.body.addWidget(self.note)
 
     @property
     def track_id(self) -> int | None:
@@ -72,7 +74,7 @@ class MicroDopplerView(View):
         image = shown.waterfall
         self.map.show_image(image.level_db, (image.start_s, image.end_s, shown.low_mps, shown.high_mps), image.gaps_s)
         self.map.set_limits(-SPAN_S, 0.0, shown.low_mps, shown.high_mps)
-        self.map.set_range(-SPAN_S, 0.0, shown.low_mps, shown.high_mps)
+        self.map.set_range(-SPAN_S, 0.0, *shown.framed_mps)
 
     def empty_text(self) -> str:
         """Return why there is no spectrogram."""
@@ -135,11 +137,10 @@ def _make_box() -> QComboBox:
     return box
 
 
-def _header(note: Note, box: QComboBox) -> QWidget:
+def _header(box: QComboBox) -> QWidget:
     header = QWidget()
     layout = QHBoxLayout(header)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(10)
-    layout.addWidget(note, 1)
+    layout.addStretch(1)
     layout.addWidget(box)
     return header

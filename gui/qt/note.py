@@ -1,23 +1,34 @@
-"""One muted line that says what is shown; the tool-tip has it whole."""
+"""A few muted words that say what is shown; the tool-tip has them whole."""
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFont, QPainter, QPaintEvent
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 from isactrack.gui.qt.style import SMALL_POINT_SIZE
 
+_MARGIN = 12
+
 
 class Note(QLabel):
-    """A line that is cut at its right end where it has no room."""
+    """Text that never asks for more room than it was given: one line is cut at its end, several are wrapped.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    lines
+        Lines that there is room for; a single one stands at the right, as in a header.
+    """
+
+    def __init__(self, lines: int = 1) -> None:
         super().__init__()
+        self._lines = lines
         self.setObjectName("muted")
         font = QFont(self.font())
         font.setPointSize(SMALL_POINT_SIZE)
         self.setFont(font)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setTextFormat(Qt.TextFormat.PlainText)
+        # The size does not depend on the text, so that no layout moves when a number in it changes.
+        self.setFixedHeight(lines * QFontMetrics(font).lineSpacing() + 4)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
         """Show a text."""
@@ -27,12 +38,20 @@ class Note(QLabel):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return that a few letters are enough."""
-        return QSize(20, super().minimumSizeHint().height())
+        return QSize(20, self.height())
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return the same."""
+        return self.minimumSizeHint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw what there is room for, at the right."""
+        """Draw what there is room for."""
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+        if self._lines == 1:
+            text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+        else:
+            room = QRect(_MARGIN, 2, self.width() - 2 * _MARGIN, self.height() - 2)
+            painter.drawText(room, Qt.TextFlag.TextWordWrap, self.text())
         painter.end()

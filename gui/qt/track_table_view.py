@@ -124,8 +124,8 @@ class TrackTableView(View):
         self.table.sortByColumn(ID_COLUMN, Qt.SortOrder.AscendingOrder)
         header = self.table.horizontalHeader()
         for column, kind in enumerate(COLUMNS):
-            room = header.fontMetrics().horizontalAdvance(kind.title) + 30
-            header.resizeSection(column, max(room, 96 if column == STATE_COLUMN else 0))
+            room = header.fontMetrics().horizontalAdvance(kind.title) + 22
+            header.resizeSection(column, max(room, 84 if column == STATE_COLUMN else 0))
         header.sortIndicatorChanged.connect(lambda *_: self._select_picked())
         self.table.selectionModel().currentRowChanged.connect(self._on_current_row)
         self.content = Explained(self.table)
