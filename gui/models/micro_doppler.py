@@ -188,8 +188,9 @@ def _levels_db(snapshot: Snapshot, tracks: Sequence[Track]) -> FloatArray:
         return power_to_db(spectrum.power.max(axis=0)[cell])
     if slow_time is None:
         return np.zeros(len(tracks))
-    values = [slow_time.of(track.track_id) for track in tracks]
-    return power_to_db([0.0 if v is None else float(np.mean(np.abs(v) ** 2)) for v in values])
+    power = np.mean(np.abs(slow_time.values) ** 2, axis=1)
+    of_track = dict(zip(slow_time.track_id.tolist(), power.tolist(), strict=True))
+    return power_to_db([of_track.get(track.track_id, 0.0) for track in tracks])
 
 
 def _radar_column(snapshot: Snapshot, track_id: int) -> Column:

@@ -110,6 +110,10 @@ class TrackTable:
         sign = "+" if kind.signed else ""
         return f"{value / _SCALE[column]:{sign}.{kind.decimals}f}"
 
+    def is_seen(self, row: int) -> bool:
+        """Return whether the track of a row is confirmed and was seen in this step."""
+        return int(self._cells[row, STATE_COLUMN]) == 0
+
     def id_at(self, row: int) -> int:
         """Return the track of a row."""
         return int(self._cells[row, ID_COLUMN])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QAction, QBrush, QColor
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QTableView, QToolButton, QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.events import Event, EventKind
@@ -12,7 +12,7 @@ from isactrack.gui.models.event_log import HEADERS, KINDS, EventLog
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.note import Note
-from isactrack.gui.qt.track_table_view import make_table
+from isactrack.gui.qt.track_table_view import set_up_table
 from isactrack.gui.qt.view import View
 
 Index = QModelIndex | QPersistentModelIndex
@@ -81,7 +81,8 @@ class EventLogView(View):
         self.summary, self.filter_button = Note(), QToolButton()
         super().__init__(theme, _header(self.summary, self.filter_button))
         self.model = EventLogModel(theme)
-        self.table = make_table()
+        self.table = QTableView()
+        set_up_table(self.table)
         self.table.setModel(self.model)
         header = self.table.horizontalHeader()
         header.setStretchLastSection(True)

@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QAbstractTableModel, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QBrush, QColor
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from isactrack.acquisition.snapshot import Snapshot
@@ -18,24 +25,18 @@ from isactrack.tracks import TrackStatus
 Index = QModelIndex | QPersistentModelIndex
 
 _ROOT = QModelIndex()
+_MARGIN = 5
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT_FLAGS, _LEFT_FLAGS = int(_RIGHT.value), int(_LEFT.value)
 
 
 class TrackTableModel(QAbstractTableModel):
-    """The table as Qt asks for it; tells Qt of the cells that changed and of no others.
+    """The table as Qt asks for it; tells Qt of the cells that changed and of no others."""
 
-    Parameters
-    ----------
-    theme
-        Colours.
-    """
-
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.table = TrackTable()
-        self._theme = theme
-        self._brushes: dict[str, QBrush] = {}
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the tracks of a snapshot."""
@@ -66,16 +67,8 @@ class TrackTableModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """Return what Qt asks for of a cell."""
-        row, column = index.row(), index.column()
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self.table.text(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _LEFT if column == STATE_COLUMN else _RIGHT
-        if role == Qt.ItemDataRole.ForegroundRole:
-            if column == ID_COLUMN:
-                return self._brush(track_colour(self.table.id_at(row), light=self._theme.light))
-            if self.table.text(row, STATE_COLUMN) != TrackStatus.CONFIRMED.value:
-                return self._brush(self._theme.muted)
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self.table.text(index.row(), index.column())
         return None
 
     def headerData(  # noqa: N802 - Qt's name
@@ -97,10 +90,66 @@ class TrackTableModel(QAbstractTableModel):
         for column, first, last in change.cells:
             self.dataChanged.emit(self.index(first, column), self.index(last, column))
 
-    def _brush(self, colour: str) -> QBrush:
-        if colour not in self._brushes:
-            self._brushes[colour] = QBrush(QColor(colour))
-        return self._brushes[colour]
+
+class TrackGrid(QTableView):
+    """Table that draws its cells itself, in one go.
+
+    Qt would ask the model for eight things of each cell and call back for each of them, thirty times a second.
+
+    Parameters
+    ----------
+    theme
+        Colours.
+    table
+        What the cells say.
+    """
+
+    def __init__(self, theme: Theme, table: TrackTable) -> None:
+        super().__init__()
+        self._light = theme.light
+        self._table = table
+        self._text, self._muted = QColor(theme.text), QColor(theme.muted)
+        self._ground, self._chosen = QColor(theme.accent), QColor(theme.window)
+        self._colours: dict[str, QColor] = {}
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the cells that have changed or come into sight."""
+        dirty = event.rect()
+        first, last = self.rowAt(dirty.top()), self.rowAt(dirty.bottom())
+        last = len(self._table) - 1 if last < 0 else last
+        columns = [
+            (column, x + _MARGIN, width - 2 * _MARGIN)
+            for column in range(len(COLUMNS))
+            if (x := self.columnViewportPosition(column)) <= dirty.right()
+            and x + (width := self.columnWidth(column)) > dirty.left()
+        ]
+        painter = QPainter(self.viewport())
+        painter.setFont(self.font())
+        chosen = self.currentIndex().row() if self.selectionModel().hasSelection() else -1
+        for row in range(first, last + 1) if first >= 0 else ():
+            self._paint_row(painter, row, columns, chosen=row == chosen)
+        painter.end()
+
+    def _paint_row(self, painter: QPainter, row: int, columns: Sequence[tuple[int, int, int]], *, chosen: bool) -> None:
+        y, height, table = self.rowViewportPosition(row), self.rowHeight(row), self._table
+        colour = self._text if table.is_seen(row) else self._muted
+        if chosen:
+            painter.fillRect(0, y, self.viewport().width(), height, self._ground)
+            colour = self._chosen
+        painter.setPen(colour)
+        for column, x, width in columns:
+            if column == ID_COLUMN and not chosen:
+                painter.setPen(self._colour_of(table.id_at(row)))
+            flags = _LEFT_FLAGS if column == STATE_COLUMN else _RIGHT_FLAGS
+            painter.drawText(x, y, width, height, flags, table.text(row, column))
+            if column == ID_COLUMN and not chosen:
+                painter.setPen(colour)
+
+    def _colour_of(self, track_id: int) -> QColor:
+        name = track_colour(track_id, light=self._light)
+        if name not in self._colours:
+            self._colours[name] = QColor(name)
+        return self._colours[name]
 
 
 class TrackTableView(View):
@@ -117,8 +166,9 @@ class TrackTableView(View):
         super().__init__(theme, self.summary)
         self._snapshot: Snapshot | None = None
         self.track_id: int | None = None
-        self.model = TrackTableModel(theme)
-        self.table = make_table()
+        self.model = TrackTableModel()
+        self.table = TrackGrid(theme, self.model.table)
+        set_up_table(self.table)
         self.table.setModel(self.model)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(ID_COLUMN, Qt.SortOrder.AscendingOrder)
@@ -189,10 +239,8 @@ class TrackTableView(View):
         self.table.viewport().update()  # the table does not hear of it either
 
 
-def make_table() -> QTableView:
-    """Return a table of rows that are picked one at a time, with no grid and no numbers of rows."""
-    table = QTableView()
-    table.setObjectName("table")
+def set_up_table(table: QTableView) -> None:
+    """Make a table one of rows that are picked one at a time, with no grid and no numbers of rows."""
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -209,7 +257,6 @@ def make_table() -> QTableView:
     header = table.horizontalHeader()
     header.setHighlightSections(False)
     header.setMinimumSectionSize(40)
-    return table
 
 
 def _summary(snapshot: Snapshot) -> str:
