@@ -1,6 +1,5 @@
 """What happened beside the frames, as a log that can be filtered and that says where in time to go."""
 
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -104,10 +103,6 @@ class EventLog:
         self._kinds = frozenset(kinds)
         self._filter()
 
-    def count(self, kind: EventKind) -> int:
-        """Return how many lines are of a kind."""
-        return sum(line.kind is kind for line in self._lines)
-
     def sync(self, snapshot: Snapshot) -> bool:
         """Tie the clocks together by a snapshot; return whether times look different now than before."""
         if snapshot.host_monotonic_ns == 0:
@@ -145,17 +140,3 @@ class EventLog:
 
     def _filter(self) -> None:
         self._shown = [line for line in self._lines if line.kind in self._kinds]
-
-
-def row_near(lines: Sequence[LogLine], host_monotonic_ns: float) -> int:
-    """Return the last line that is not later than a time, -1 if all are."""
-    if not math.isfinite(host_monotonic_ns):
-        return -1
-    low, high = 0, len(lines)
-    while low < high:
-        middle = (low + high) // 2
-        if lines[middle].host_monotonic_ns <= host_monotonic_ns:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
