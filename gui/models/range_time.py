@@ -34,6 +34,8 @@ class RangeTimeImage:
         The columns.
     low_m, high_m
         Outer edges of the first and last bin.
+    longest_m
+        Up to where there is anything of interest on it.
     y_label
         Name of the axis.
     levels
@@ -45,6 +47,7 @@ class RangeTimeImage:
     waterfall: WaterfallImage
     low_m: float
     high_m: float
+    longest_m: float
     y_label: str
     levels: Levels
     note: str
@@ -68,14 +71,16 @@ class RangeTime:
         spectrum, channel = newest.spectrum, newest.channel
         if isinstance(spectrum, RangeDopplerMap):
             image = self._waterfall.show(history, _radar_column)
+            low_m, high_m = bin_edges(spectrum.range_axis_m)
             note = "Strongest Doppler bin at each range, without what stands still, over the median of the map."
-            return RangeTimeImage(image, *bin_edges(spectrum.range_axis_m), "Range (m)", Levels(0.0, 60.0), note)
+            return RangeTimeImage(image, low_m, high_m, high_m, "Range (m)", Levels(0.0, 60.0), note)
         if channel is None:
             return None
-        path_m, _ = path_profile(channel.after, channel.sensor, _PAD)
+        low_m, high_m = bin_edges(path_profile(channel.after, channel.sensor, _PAD)[0])
         image = self._waterfall.show(history, _radio_column)
         note = "Impulse response of the newest block of each estimate, without what stands still, over its median."
-        return RangeTimeImage(image, *bin_edges(path_m), "Path (m)", Levels(0.0, 40.0), note)
+        longest_m = min(high_m, float(spectrum.path_axis_m[-1]))
+        return RangeTimeImage(image, low_m, high_m, longest_m, "Path (m)", Levels(0.0, 40.0), note)
 
 
 def why_empty(snapshot: Snapshot | None) -> str:

@@ -48,7 +48,7 @@ class RangeTimeView(View):
         image = shown.waterfall
         self.map.show_image(image.level_db, (image.start_s, image.end_s, shown.low_m, shown.high_m), image.gaps_s)
         self.map.set_limits(-SPAN_S, 0.0, shown.low_m, shown.high_m)
-        self.map.set_range(-SPAN_S, 0.0, max(0.0, shown.low_m), min(shown.high_m, self.reach_m))
+        self.map.set_range(-SPAN_S, 0.0, max(0.0, shown.low_m), min(shown.longest_m, self.reach_m))
 
     def empty_text(self) -> str:
         """Return why there is no waterfall."""

@@ -67,14 +67,14 @@ def test_columns_lie_at_their_times_and_the_newest_at_the_cursor(make_snapshot: 
     np.testing.assert_array_equal(image.level_db[0, -6:], range(6))
     assert np.isnan(image.level_db[:, :-6]).all()  # before the first there was nothing, which is no gap
     assert image.gaps_s == ()
-    assert (image.start_s, image.end_s) == (pytest.approx(-0.95), pytest.approx(0.05))
+    assert [image.start_s, image.end_s] == pytest.approx([-0.95, 0.05])
 
 
 def test_a_gap_stays_empty_and_is_not_closed(make_snapshot: MakeSnapshot) -> None:
     times = [0.1 * k for k in range(20) if not 8 <= k < 13]
     image = Waterfall(2.0, 50).show(at_times(make_snapshot, times), by_index)
-    ((start, end),) = image.gaps_s
-    assert (start, end) == (pytest.approx(0.75 - 1.9), pytest.approx(1.25 - 1.9))
+    (gap,) = image.gaps_s
+    assert gap == pytest.approx((0.75 - 1.9, 1.25 - 1.9))
     assert np.isnan(image.level_db[0]).tolist() == [8 <= k < 13 for k in range(20)]
 
 
@@ -135,7 +135,7 @@ def with_azimuth_map(snapshot: Snapshot) -> Snapshot:
     correlation = np.zeros((192, 4), dtype=np.complex64)
     correlation[:, 0] = 4.0
     correlation[60] = 40.0 * np.array([4, 3, 2, 1]) * np.exp(2j * np.pi * lags * np.sin(0.3))
-    made = RangeAzimuthMap(correlation, lags, np.arange(192) * 0.047, np.radians(np.linspace(-80.0, 80.0, 91)))
+    made = RangeAzimuthMap(correlation, lags, np.linspace(0.0, 191 * 0.047, 192), np.linspace(-1.4, 1.4, 91))
     return replace(snapshot, range_azimuth=made)
 
 
@@ -145,10 +145,10 @@ def test_range_and_azimuth_of_everything_lie_on_the_axes(make_snapshot: MakeSnap
     assert shown is not None
     left, right, low, high = shown.extent
     assert left == pytest.approx(-right)
-    assert (low, high) == (pytest.approx(-0.0235), pytest.approx(191.5 * 0.047))
+    assert [low, high] == pytest.approx([-0.0235, 191.5 * 0.047])
     row, column = np.unravel_index(np.argmax(shown.image()), shown.image().shape)
     assert row == 60
-    assert -80.0 + 160.0 / 90.0 * int(column) == pytest.approx(math.degrees(0.3), abs=1.0)
+    assert -1.4 + 2.8 / 90.0 * int(column) == pytest.approx(0.3, abs=0.02)
     range_m, azimuth_rad = xy_to_polar(snapshot.tracks[0].position_m)
     np.testing.assert_allclose(shown.tracks()[0], [np.degrees(azimuth_rad), range_m])
     assert shown.detections().shape == (5, 2)
@@ -259,7 +259,7 @@ def test_a_radar_shows_the_velocity_of_the_chosen_track(make_snapshot: MakeSnaps
     axis = shown.low_mps + (np.arange(bins) + 0.5) * (shown.high_mps - shown.low_mps) / bins
     assert abs(radial) > 0.3
     assert axis[np.argmax(shown.waterfall.level_db[:, -1])] == pytest.approx(radial, abs=0.15)
-    assert shown.framed_mps == (pytest.approx(-3.575), pytest.approx(3.465))
+    assert shown.framed_mps == pytest.approx((-3.575, 3.465))
 
 
 def test_a_track_that_is_not_there_is_said_so_and_its_past_is_empty(make_snapshot: MakeSnapshot) -> None:
@@ -287,7 +287,7 @@ def test_the_strongest_track_changes_only_for_one_that_is_much_stronger(make_sna
         power[40, np.searchsorted(axis, 2.0)] = near
         power[40, np.searchsorted(axis, 5.0)] = far
         power[40, np.searchsorted(axis, 7.0)] = 1e6  # nobody has confirmed that one
-        spectrum = type(base.spectrum)(power, base.spectrum.velocity_axis_mps, axis)  # type: ignore[union-attr, call-arg]
+        spectrum = type(base.spectrum)(power, base.spectrum.velocity_axis_mps, axis)  # type: ignore[union-attr]
         return replace(base, spectrum=spectrum, tracks=tracks)
 
     model = MicroDoppler()
