@@ -28,11 +28,13 @@ _UNCLOSED = "recovered: the recording was not closed, its whole frames are shown
 @add_profile_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="REC",
               help="Also record to this file (HDF5).")  # fmt: skip
-@click.option("--light", is_flag=True, help="Light colours, for papers and slides.")
+@click.option("--light", is_flag=True, help="Light colours, for papers and slides; also Ctrl+Shift+T.")
 @click.option("--screenshot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG",
               help="Save a picture of the window and leave; needs no screen.")  # fmt: skip
 @click.option("--after", type=parse_duration, default="5s", show_default=True, metavar="TIME",
               help="Time before the screenshot.")  # fmt: skip
+@click.option("--reset-ui", is_flag=True,
+              help="Forget the viewer's window, layout and settings; layouts saved under a name stay.")  # fmt: skip
 @add_chain_options
 @add_tracker_options
 @add_common_options
@@ -43,6 +45,7 @@ def command(
     light: bool,
     screenshot: Path | None,
     after: float,
+    reset_ui: bool,
     **options: Any,
 ) -> None:
     """Watch a device or a recording; without an argument, the simulated radar."""
@@ -87,7 +90,7 @@ def command(
             raise
 
     try:
-        run_viewer(open_feed, source, light=light, screenshot=screenshot, screenshot_after_s=after)
+        run_viewer(open_feed, source, light=light, screenshot=screenshot, screenshot_after_s=after, reset_ui=reset_ui)
     except BaseException:
         if output is not None and writers and writers[0].frames_written == 0:
             with suppress(OSError):  # nothing came, so nothing is to be kept; what is told is why

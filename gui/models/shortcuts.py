@@ -1,6 +1,10 @@
-"""The one list of what can be done by key: menus, tool-tips and the help overlay are made from it."""
+"""The one list of what can be done by key: menus, tool-tips, the help overlay and the docs are made from it."""
 
 from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from isactrack.gui.models.layouts import BUILT_IN
+from isactrack.gui.models.views import VIEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,9 @@ COMMANDS = (
     Command("start", "Playback", "To the start", ("Home",)),
     Command("end", "Playback", "To the end, or the live edge", ("End",)),
     Command("live", "Playback", "Follow the newest frame", ("L",)),
+    Command("loop", "Playback", "Begin a file again at its end", ("Ctrl+L",), checkable=True),
+    Command("slower", "Playback", "Play a file more slowly", ("[",)),
+    Command("faster", "Playback", "Play a file faster", ("]",)),
     Command("auto_levels", "View", "Fit the colour levels to this frame, once", ("A",)),
     Command("fit", "View", "Show the range in which something is seen", ("F",)),
     Command("whole", "View", "Show the whole range of the sensor", ("Ctrl+0",)),
@@ -51,8 +58,22 @@ COMMANDS = (
     Command("ids", "View", "Track ids", ("I",), checkable=True),
     Command("grid", "View", "Grid and range rings", ("G",), checkable=True),
     Command("health", "View", "Health panel", ("H",), checkable=True),
+    Command("colour_map", "View", "Next colour map", ("C",)),
+    Command("theme", "View", "Dark or light colours", ("Ctrl+Shift+T",)),
     Command("full_screen", "View", "Full screen", ("F11",), checkable=True),
+    *(Command(f"view_{view.name}", "Window", f"Show the view: {view.title}", (view.key,)) for view in VIEWS),
+    Command("retry", "Window", "Try the views again that have failed", ("Ctrl+R",)),
+    *(
+        Command(f"layout_{layout.name}", "Layout", f"Layout: {layout.name}", (f"Ctrl+{number}",))
+        for number, layout in enumerate(BUILT_IN, start=1)
+    ),
+    Command("save_layout", "Layout", "Save the layout under a name", ("Ctrl+Shift+S",)),
+    Command("delete_layout", "Layout", "Delete a saved layout", ("Ctrl+Shift+D",)),
+    Command("reset_layout", "Layout", "Reset the layout", ("Ctrl+Shift+R",)),
     Command("help", "Help", "Show the keys", ("F1", "?")),
+    Command("dismiss", "Help", "Dismiss the newest message", ("Backspace",)),
+    Command("dismiss_all", "Help", "Dismiss all messages", ("Shift+Backspace",)),
+    Command("copy_details", "Help", "Copy the details of the newest error", ("Ctrl+Shift+C",)),
 )
 
 
@@ -67,3 +88,26 @@ def by_menu() -> dict[str, list[Command]]:
     for entry in COMMANDS:
         menus.setdefault(entry.menu, []).append(entry)
     return menus
+
+
+def in_columns(count: int) -> list[list[str]]:
+    """Return the names of the menus, in order, in so many columns that the longest is as short as can be."""
+    menus = by_menu()
+    names, heights = list(menus), [len(commands) + 1 for commands in menus.values()]
+
+    def cut(ends: tuple[int, ...]) -> list[tuple[int, int]]:
+        return list(pairwise((0, *ends, len(names))))
+
+    every = (cut(ends) for ends in combinations(range(1, len(names)), count - 1))
+    best = min(every, key=lambda spans: max(sum(heights[low:high]) for low, high in spans))
+    return [names[low:high] for low, high in best]
+
+
+def markdown_table() -> str:
+    """Return the commands as the table of the docs: menu, keys, and what they do."""
+    lines = ["| menu | keys | what it does |", "|---|---|---|"]
+    for menu, commands in by_menu().items():
+        for place, entry in enumerate(commands):
+            keys = ", ".join(f"`{key}`" for key in entry.keys)
+            lines.append(f"| {menu if place == 0 else ''} | {keys} | {entry.text} |")
+    return "\n".join(lines)

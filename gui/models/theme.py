@@ -1,4 +1,4 @@
-"""Colours of the viewer, dark for long days and light for papers."""
+"""Colours of the viewer, dark for long days and light for papers, and of its maps."""
 
 from dataclasses import dataclass
 
@@ -34,3 +34,49 @@ LIGHT = Theme(
     line="#d3d8dd", grid="#c3c9cf", accent="#1f6fa8", wedge="#f3f6f9", ok="#23804a", warn="#9a6200", bad="#bf3426",
     simulated="#9a6200",
 )  # fmt: skip
+
+THEMES = {"dark": DARK, "light": LIGHT}
+"""Themes by their names in the settings."""
+
+
+def other_theme(theme: Theme) -> str:
+    """Return the name of the theme that this one is not."""
+    return "dark" if theme.light else "light"
+
+
+@dataclass(frozen=True, slots=True)
+class ColourMap:
+    """A colour map whose lightness rises or falls evenly, so that it can be read with any colour vision.
+
+    Attributes
+    ----------
+    name
+        Name in pyqtgraph.
+    title
+        Name for people.
+    light_ground
+        Whether low levels are light: what is marked on it must be dark.
+    """
+
+    name: str
+    title: str
+    light_ground: bool = False
+
+
+COLOUR_MAPS = (
+    ColourMap("viridis", "Viridis"),
+    ColourMap("cividis", "Cividis"),
+    ColourMap("CET-CBL2", "CET-CBL2, black to yellow"),
+    ColourMap("CET-L17", "CET-L17, white to blue", light_ground=True),
+)
+
+
+def colour_map(name: str) -> ColourMap:
+    """Return the colour map of that name."""
+    return next(entry for entry in COLOUR_MAPS if entry.name == name)
+
+
+def next_colour_map(name: str) -> str:
+    """Return the name of the colour map after that one; after the last comes the first."""
+    names = [entry.name for entry in COLOUR_MAPS]
+    return names[(names.index(name) + 1) % len(names)]

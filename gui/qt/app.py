@@ -3,24 +3,29 @@
 import logging
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from isactrack.errors import DeviceTimeoutError, IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.picture_file import check_picture, write_picture
-from isactrack.gui.models.theme import DARK, LIGHT
+from isactrack.gui.models.theme import LIGHT
+from isactrack.gui.models.ui_files import config_folder
+from isactrack.gui.models.ui_settings import reset
 from isactrack.gui.qt.startup import check_display, require_qt
 
 if TYPE_CHECKING:
     from isactrack.gui.qt.main_window import MainWindow
 
 _LOG = logging.getLogger(__name__)
-_HARMLESS = "propagateSizeHints"
+_HARMLESS = ("propagateSizeHints", "does not support raise()")
+"""What Qt says where there is no screen."""
 _WATCH_MS = 50
 _LATE_S = 180.0
 """How long a picture that is due waits for the first frame: longer than a dead device takes to be called dead, and
@@ -36,6 +41,7 @@ def run_viewer(
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
+    reset_ui: bool = False,
 ) -> None:
     """Show a window until it is closed, which a signal to interrupt or to terminate the process does too.
 
@@ -47,18 +53,21 @@ def run_viewer(
     name
         What is opened, usually the URL.
     light
-        Light colours instead of dark ones.
+        Light colours, whatever was chosen before.
     screenshot
-        Save the window here and leave; needs no screen. Then the first error closes the window.
+        Save the window here and leave; needs no screen. Then the first error closes the window, and settings and
+        layout are those that are built in.
     screenshot_after_s
         When; if nothing is shown by then, as soon as something is.
+    reset_ui
+        Forget settings, window and last layout before; layouts that were saved under a name stay.
 
     Raises
     ------
     ConfigError
         If Qt is missing, does not fit or has no screen.
     RecordingError
-        If the screenshot cannot be written, or the window was closed before it.
+        If the screenshot cannot be written, or the window was closed before it, or the settings cannot be forgotten.
     IsacError
         What ended the session, if that was an error; raised when the window is closed.
     KeyboardInterrupt
@@ -71,7 +80,13 @@ def run_viewer(
     with _Interrupt() as interrupt:
         require_qt()
         check_display()
-        watch = _show(open_feed, name, light, screenshot_after_s if screenshot is not None else None, interrupt)
+        folder = config_folder()
+        if reset_ui:
+            reset(folder)
+        if screenshot is None:
+            watch = _show(open_feed, name, light, folder, None, interrupt)
+        else:
+            watch = _show(open_feed, name, light, None, screenshot_after_s, interrupt)
     if watch.error is not None:
         raise watch.error
     if interrupt.happened:
@@ -83,23 +98,25 @@ def run_viewer(
 
 
 def _show(
-    open_feed: Callable[[], Feed], name: str, light: bool, shoot_after_s: float | None, interrupt: "_Interrupt"
+    open_feed: Callable[[], Feed],
+    name: str,
+    light: bool,
+    folder: Path | None,
+    shoot_after_s: float | None,
+    interrupt: "_Interrupt",
 ) -> "_Watch":
     """Show the window until it is closed and its feed with it; return what the watch saw."""
     from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
     from PySide6.QtWidgets import QApplication
 
     from isactrack.gui.qt.main_window import MainWindow
-    from isactrack.gui.qt.style import apply_theme
 
     former_handler = qInstallMessageHandler(_log_qt_message)
     try:
         present = QApplication.instance()
-        app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
-        theme = LIGHT if light else DARK
-        apply_theme(app, theme)
+        _app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
         opening = Opening(open_feed, name)
-        window = MainWindow(opening, theme)
+        window = MainWindow(opening, LIGHT if light else None, folder=folder)
         loop = QEventLoop()
         window.closed.connect(loop.quit)
         watch = _Watch(window, name, shoot_after_s, interrupt)
@@ -108,8 +125,9 @@ def _show(
         timer.start(_WATCH_MS)
         if not interrupt.happened:
             opening.start()
-        window.show()
-        loop.exec()
+        with _reported_by(window):
+            window.show()
+            loop.exec()
         timer.stop()
         opening.cancel(_PATIENCE_S)
         watch.error = window.error or watch.error
@@ -154,7 +172,8 @@ class _Watch:
             self._look_for_picture(time.monotonic() - self._began_s - self._shoot_after_s)
 
     def _look_for_picture(self, late_s: float) -> None:
-        if self._window.error is not None:
+        if (fault := self._window.fault) is not None:
+            self.error = fault
             self._close()
         elif late_s >= 0.0 and self._window.shows_frame:
             try:
@@ -206,10 +225,27 @@ class _Interrupt:
         self.happened = True
 
 
+@contextmanager
+def _reported_by(window: "MainWindow") -> Iterator[None]:
+    """Let the window take exceptions from Qt's callbacks, which nobody can catch and Qt would print."""
+
+    def take(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            window.report_exception(error.with_traceback(trace))
+        else:
+            former(kind, error, trace)
+
+    former, sys.excepthook = sys.excepthook, take
+    try:
+        yield
+    finally:
+        sys.excepthook = former
+
+
 def _raises(number: int) -> bool:
     return signal.getsignal(number) is signal.default_int_handler
 
 
 def _log_qt_message(_kind: object, _context: object, message: str) -> None:
-    if _HARMLESS not in message:
+    if not any(text in message for text in _HARMLESS):
         _LOG.warning("Qt: %s", message)

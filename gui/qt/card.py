@@ -12,6 +12,11 @@ class Card(QFrame):
         Name of the view.
     legend
         What stands at the right of the title.
+
+    Attributes
+    ----------
+    header
+        Title and legend; a dock takes it as its title bar.
     """
 
     def __init__(self, title: str, legend: QWidget) -> None:
@@ -19,7 +24,8 @@ class Card(QFrame):
         self.setObjectName("card")
         self._title = QLabel(title)
         self._title.setObjectName("title")
-        header = QHBoxLayout()
+        self.header = QWidget()
+        header = QHBoxLayout(self.header)
         header.setContentsMargins(12, 8, 12, 2)
         header.setSpacing(12)
         header.addWidget(self._title)
@@ -27,7 +33,7 @@ class Card(QFrame):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(1, 1, 1, 6)
         self.body.setSpacing(0)
-        self.body.addLayout(header)
+        self.body.addWidget(self.header)
 
     def set_title(self, title: str) -> None:
         """Name the view anew."""

@@ -18,7 +18,8 @@ class ErrorBox(QFrame):
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.setStyleSheet(f"color: {theme.bad}; font-weight: 600;")
-        self._message.setVisible(show_message)
+        if not show_message:
+            self._message.hide()  # to show it before it has a parent would open a window of its own
         self._hint = QLabel()
         self._hint.setWordWrap(True)
         self.copy_button = QPushButton("Copy details")

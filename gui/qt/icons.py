@@ -87,7 +87,20 @@ def _loop(painter: QPainter) -> None:
     painter.drawPolygon(QPolygonF([tip + QPointF(-3.6, 0.6), tip + QPointF(2.6, 1.2), tip + QPointF(0.4, -4.4)]))
 
 
+def _close(painter: QPainter) -> None:
+    painter.setPen(QPen(painter.brush().color(), 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    painter.drawLine(QPointF(5, 5), QPointF(15, 15))
+    painter.drawLine(QPointF(15, 5), QPointF(5, 15))
+
+
+def _float(painter: QPainter) -> None:
+    painter.setPen(QPen(painter.brush().color(), 1.8))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRoundedRect(QRectF(3.5, 7, 9.5, 9.5), 1.5, 1.5)
+    painter.drawPolyline([QPointF(7.5, 3.5), QPointF(16.5, 3.5), QPointF(16.5, 12.5)])
+
+
 _DRAW: dict[str, Callable[[QPainter], None]] = {
     "play": _play, "pause": _pause, "start": _start, "end": _end, "step_back": _step_back,
-    "step_forward": _step_forward, "live": _live, "loop": _loop,
+    "step_forward": _step_forward, "live": _live, "loop": _loop, "close": _close, "float": _float,
 }  # fmt: skip

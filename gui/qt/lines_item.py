@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from isactrack.gui.models.trails import Line
+from isactrack.gui.qt.painting import painted_safely
 
 
 class LinesItem(QGraphicsItem):
@@ -53,6 +54,7 @@ class LinesItem(QGraphicsItem):
         """Return the bounds in metres."""
         return self._bounds
 
+    @painted_safely
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         """Draw."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Signal
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QPainterPath
-from PySide6.QtWidgets import QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
@@ -26,10 +25,10 @@ from isactrack.gui.models.trails import (
     fit_range,
     range_rings,
 )
-from isactrack.gui.qt.card import Card
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.lines_item import LinesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
+from isactrack.gui.qt.view import View
 from isactrack.tracks import Track, TrackStatus
 
 _LEGEND = (
@@ -38,26 +37,28 @@ _LEGEND = (
 )  # fmt: skip
 
 
-class PlanView(Card):
+class PlanView(View):
     """Sensor frame from above: x to the right, y along boresight, equal scales.
 
     All marks are drawn by a fixed number of scene items; labels come from a pool that only grows to the largest number
     of tracks seen at once.
+
+    Attributes
+    ----------
+    framed
+        Whether it shows the field of view as it chooses; not once the user has zoomed or moved.
     """
 
-    pointed = Signal(str)
-    """What lies under the pointer."""
-
+    name = "plan"
+    title = "Plan"
     history_length = TRAIL_LENGTH
-    """Snapshots that `show_snapshot` wants."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__("Plan", Legend(theme, _LEGEND))
-        self.setParent(parent)
-        self._theme = theme
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, Legend(theme, _LEGEND))
         self._reach_m, self._range_max_m = 0.0, 0.0
         self._show_trails, self._show_ids = True, True
-        self._framed = True  # until the user zooms or moves
+        self.framed = True  # until the user zooms or moves
+        self._kept: QRectF | None = None  # what the user had zoomed to in the view before this one
         self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
@@ -86,7 +87,7 @@ class PlanView(Card):
         self.body.addWidget(self.widget)
         self.widget.scene().sigMouseMoved.connect(self._on_mouse_moved)
 
-    def show_snapshot(self, history: Sequence[Snapshot]) -> None:
+    def show_snapshots(self, history: Sequence[Snapshot]) -> None:
         """Draw the last of some snapshots; the others give the trails."""
         snapshot = history[-1]
         if snapshot.tx_position_m != self._tx_m:
@@ -124,7 +125,7 @@ class PlanView(Card):
 
     def frame(self) -> None:
         """Show the field of view up to the reach again, but for its far corners, which would make the room small."""
-        self._framed = True
+        self.framed = True
         if self._reach_m > 0.0:
             box = self.plot.getViewBox()
             shown = field_of_view(self._reach_m, FRAMED_HALF_WIDTH_RAD)
@@ -133,42 +134,57 @@ class PlanView(Card):
             left, bottom, width, height = fit_range(shown, box.width(), box.height())
             self.plot.setRange(QRectF(left, bottom, width, height), padding=0.0)
 
+    def take_over(self, former: View) -> None:
+        """Keep what part of the room was shown, if the user has zoomed or moved."""
+        if isinstance(former, PlanView) and not former.framed:
+            self.set_reach(*former.reach)
+            self.framed = False
+            self._kept = QRectF(former.plot.getViewBox().viewRect())
+            self.plot.setRange(self._kept, padding=0.0)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Range (m) that is shown, and the sensor's own."""
+        return self._reach_m, self._range_max_m
+
     @property
     def label_texts(self) -> list[str]:
         """Labels that are shown."""
         return [label.toPlainText() for label in self._labels if label.isVisible()]
 
     def _on_resized(self, _box: object) -> None:
-        if self._framed:
+        if self.framed:
             self.frame()
+        elif self._kept is not None:
+            self.plot.setRange(self._kept, padding=0.0)
 
     def _on_moved_by_user(self, _axes: object) -> None:
-        self._framed = False
+        self.framed, self._kept = False, None
 
     def _colour(self, track_id: int) -> str:
-        return track_colour(track_id, light=self._theme.light)
+        return track_colour(track_id, light=self.theme.light)
 
     def _spot(self, track: Track) -> dict[str, object]:
         colour = self._colour(track.track_id)
         if track.status is TrackStatus.CONFIRMED:
-            look = {"size": 11, "brush": pg.mkBrush(colour), "pen": pg.mkPen(self._theme.plot, width=1)}
+            look = {"size": 11, "brush": pg.mkBrush(colour), "pen": pg.mkPen(self.theme.plot, width=1)}
         elif track.status is TrackStatus.COASTED:
             pen = pg.mkPen(colour, width=1.6)
             pen.setDashPattern([1.6, 1.6])
-            look = {"size": 12, "brush": pg.mkBrush(self._theme.plot), "pen": pen}
+            look = {"size": 12, "brush": pg.mkBrush(self.theme.plot), "pen": pen}
         else:
             look = {"size": 9, "brush": pg.mkBrush(None), "pen": pg.mkPen(colour, width=1.2)}
         return {"pos": tuple(track.position_m), **look}
 
     def _truth_pen(self) -> Any:
-        pen = pg.mkPen(with_opacity(self._theme.text, 0.9), width=1)
+        pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)
         pen.setDashPattern([2.0, 1.5])
         return pen
 
     def _draw_labels(self, tracks: Sequence[Track]) -> None:
         while len(self._labels) < len(tracks):
             # A plate behind the id keeps it readable on trails and on the marks of the truth.
-            label = self._make_label(anchor=(-0.6, 1.1), plate=self._theme.raised)
+            label = self._make_label(anchor=(-0.6, 1.1), plate=self.theme.raised)
             label.setZValue(50)
             self._labels.append(label)
         for label, track in zip(self._labels, tracks, strict=False):
@@ -188,7 +204,7 @@ class PlanView(Card):
         for k, label in enumerate(self._ring_labels):
             label.setVisible(k < len(ranges) and self._rings.isVisible())
             if k < len(ranges):
-                label.setText(f"{ranges[k]:g} m", color=self._theme.muted)
+                label.setText(f"{ranges[k]:g} m", color=self.theme.muted)
                 label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
 
     def _draw_antennas(self, tx_m: tuple[float, float] | None) -> None:
@@ -203,12 +219,12 @@ class PlanView(Card):
             label.setVisible(name in places)
             if name in places:
                 label.setPos(*places[name])
-        if self._framed:
+        if self.framed:
             self.frame()
 
     def _make_antenna_label(self, name: str) -> Any:
         label = self._make_label(anchor={"Rx": (-0.5, 0.55), "Tx": (0.5, -0.25)}[name])
-        label.setText(name, color=self._theme.text)
+        label.setText(name, color=self.theme.text)
         label.setZValue(40)
         label.setVisible(False)
         return label

@@ -4,7 +4,10 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from isactrack.gui.models.shortcuts import by_menu
+from isactrack.gui.models.shortcuts import by_menu, in_columns
+
+_COLUMNS = 3
+_TEXT_WIDTH = 216
 
 
 class ShortcutOverlay(QWidget):
@@ -16,24 +19,16 @@ class ShortcutOverlay(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         panel = QFrame()
         panel.setObjectName("card")
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(18)
-        grid.setVerticalSpacing(4)
-        for menu, commands in by_menu().items():
-            section = QLabel(menu.upper())
-            section.setObjectName("section")
-            section.setContentsMargins(0, 8, 0, 0)
-            grid.addWidget(section, grid.rowCount(), 0, 1, 2)
-            for entry in commands:
-                line = grid.rowCount()
-                grid.addWidget(_keys(entry.keys), line, 0)
-                grid.addWidget(QLabel(entry.text), line, 1)
+        columns = QHBoxLayout()
+        columns.setSpacing(26)
+        for sections in in_columns(_COLUMNS):
+            columns.addLayout(_column(sections))
         title = QLabel("Keys")
         title.setObjectName("headline")
         inner = QVBoxLayout(panel)
         inner.setContentsMargins(28, 20, 28, 22)
         inner.addWidget(title)
-        inner.addLayout(grid)
+        inner.addLayout(columns)
         outer = QVBoxLayout(self)
         outer.addWidget(panel, 0, Qt.AlignmentFlag.AlignCenter)
         parent.installEventFilter(self)
@@ -41,11 +36,13 @@ class ShortcutOverlay(QWidget):
 
     def toggle(self) -> None:
         """Show or hide."""
-        self.setVisible(not self.isVisible())
         if self.isVisible():
-            self.resize(self._covered.size())
-            self.raise_()
-            self.setFocus()
+            self._close()
+            return
+        self.resize(self._covered.size())
+        self.show()
+        self.raise_()
+        self.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Keep covering the parent when it is resized."""
@@ -55,10 +52,14 @@ class ShortcutOverlay(QWidget):
 
     def keyPressEvent(self, _event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Close."""
-        self.hide()
+        self._close()
 
     def mousePressEvent(self, _event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Close."""
+        self._close()
+
+    def _close(self) -> None:
+        self._covered.setFocus()  # else the keys would go to whatever comes next
         self.hide()
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
@@ -66,6 +67,29 @@ class ShortcutOverlay(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(0, 0, 0, 150))
         painter.end()
+
+
+def _column(sections: list[str]) -> QVBoxLayout:
+    """Return menus with their commands, one below the other."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(12)
+    grid.setVerticalSpacing(4)
+    for name in sections:
+        section = QLabel(name.upper())
+        section.setObjectName("section")
+        section.setContentsMargins(0, 8, 0, 0)
+        grid.addWidget(section, grid.rowCount(), 0, 1, 2)
+        for entry in by_menu()[name]:
+            line = grid.rowCount()
+            grid.addWidget(_keys(entry.keys), line, 0, Qt.AlignmentFlag.AlignTop)
+            text = QLabel(entry.text)
+            text.setWordWrap(True)
+            text.setFixedWidth(_TEXT_WIDTH)
+            grid.addWidget(text, line, 1)
+    column = QVBoxLayout()
+    column.addLayout(grid)
+    column.addStretch(1)
+    return column
 
 
 def _keys(keys: tuple[str, ...]) -> QWidget:

@@ -85,6 +85,22 @@ def _sheet(t: Theme) -> str:
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {t.muted}; padding: 1px 6px; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.line}; padding: 4px; }}
+    QMainWindow::separator {{ background: {t.window}; width: 6px; height: 6px; }}
+    QMainWindow::separator:hover {{ background: {t.line}; }}
+    QWidget#dock_title {{ background: {t.panel}; border: 1px solid {t.line}; border-bottom: none;
+                          border-top-left-radius: 6px; border-top-right-radius: 6px; }}
+    QDockWidget > QFrame#card {{ border-top: none; border-top-left-radius: 0; border-top-right-radius: 0; }}
+    QMainWindow QTabBar {{ background: {t.window}; qproperty-drawBase: 0; }}
+    QMainWindow QTabBar::tab {{ background: {t.window}; color: {t.muted}; border: 1px solid {t.line};
+                                border-bottom: none; padding: 4px 11px; margin-right: 2px;
+                                border-top-left-radius: 5px; border-top-right-radius: 5px; }}
+    QMainWindow QTabBar::tab:selected {{ background: {t.panel}; color: {t.text}; }}
+    QMainWindow QTabBar::tab:hover {{ color: {t.text}; }}
+    QFrame#toast {{ background: {t.raised}; border: 1px solid {t.line}; border-left: 4px solid {t.accent};
+                    border-radius: 5px; }}
+    QFrame#toast[level="error"] {{ border-left-color: {t.bad}; }}
+    QFrame#toast QLabel#title {{ font-weight: 600; }}
+    QLabel#count {{ color: {t.muted}; font-weight: 600; }}
     QFrame#card {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 6px; }}
     QLabel#title {{ color: {t.text}; font-weight: 600; }}
     QLabel#section {{ color: {t.muted}; font-weight: 600; font-size: {SMALL_POINT_SIZE}pt; }}
@@ -95,6 +111,8 @@ def _sheet(t: Theme) -> str:
     QToolButton {{ border: none; border-radius: 5px; padding: 5px; background: transparent; color: {t.text}; }}
     QToolButton:hover {{ background: {t.raised}; }}
     QToolButton:pressed, QToolButton:checked {{ background: {t.line}; }}
+    QToolButton:focus, QPushButton:focus {{ background: {t.line}; border: 1px solid {t.accent}; }}
+    QToolButton#small {{ padding: 3px; margin-top: 5px; }}
     QPushButton {{ background: {t.raised}; border: 1px solid {t.line}; border-radius: 5px; padding: 5px 14px; }}
     QPushButton:hover {{ border-color: {t.accent}; }}
     QScrollArea, QWidget#scrolled {{ background: transparent; border: none; }}

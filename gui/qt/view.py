@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
-from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
 from isactrack.processing.products import Product
 
@@ -55,3 +55,21 @@ class View(Card):
 
     def frame(self) -> None:
         """Show again all that is of interest, after the user has zoomed or moved."""
+
+    def set_trails(self, visible: bool) -> None:
+        """Show or hide the trails of the tracks."""
+
+    def set_ids(self, visible: bool) -> None:
+        """Show or hide the ids of the tracks."""
+
+    def set_colour_map(self, colour_map: ColourMap) -> None:
+        """Take a colour map, if there is a map."""
+
+    def set_reach(self, reach_m: float, range_max_m: float) -> None:
+        """Show what is within a range (m) of the receiver, of all that the sensor can see; called for each snapshot."""
+
+    def fit_levels(self) -> None:
+        """Fit the levels of the colour map to what is shown, once."""
+
+    def take_over(self, former: "View") -> None:
+        """Go on as the view of the same kind did that this one replaces: where the user has zoomed, levels."""

@@ -5,6 +5,7 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before anything imports Qt
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,10 @@ from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track, TrackStatus
 from isactrack.truth import Truth
+
+# No test, nor a process that it starts, touches the settings of who runs it.
+_CONFIG = tempfile.TemporaryDirectory(prefix="isactrack-config-")
+os.environ["ISACTRACK_CONFIG_DIR"] = _CONFIG.name
 
 RATE_HZ = 20.0
 RANGE_AXIS_M: NDArray[np.float64] = np.asarray(np.arange(192) * 0.047, np.float64)
@@ -189,6 +194,14 @@ class SyntheticFeed:
         self.closed += 1
 
 
+@pytest.fixture(autouse=True)
+def config_folder_of_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the viewer's settings, an empty one for each test."""
+    folder = tmp_path_factory.mktemp("config")
+    monkeypatch.setenv("ISACTRACK_CONFIG_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def make_snapshot() -> Callable[..., Snapshot]:
     return snapshot
@@ -232,7 +245,7 @@ def shots(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def app() -> Iterator[object]:
-    """The one Qt application; Qt's messages are silenced, all but the harmless one fail the session at its end."""
+    """The one Qt application; Qt's messages are silenced, all but the harmless ones fail the session at its end."""
     pytest.importorskip("PySide6.QtWidgets")
     pytest.importorskip("pyqtgraph")
     from PySide6.QtCore import qInstallMessageHandler
@@ -243,5 +256,5 @@ def app() -> Iterator[object]:
     application = QApplication.instance() or QApplication(["test"])
     yield application
     qInstallMessageHandler(None)
-    strange = [text for text in messages if "propagateSizeHints" not in text]
+    strange = [text for text in messages if "propagateSizeHints" not in text and "support raise()" not in text]
     assert not strange

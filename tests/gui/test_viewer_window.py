@@ -28,7 +28,10 @@ from isactrack.gui.models.timeline import Mode
 from isactrack.gui.models.trails import FRAMED_HALF_WIDTH_RAD
 from isactrack.gui.qt.app import run_viewer
 from isactrack.gui.qt.main_window import MainWindow
+from isactrack.gui.qt.map_view import MapView
+from isactrack.gui.qt.plan_view import PlanView
 from isactrack.gui.qt.style import apply_theme
+from isactrack.gui.qt.view_dock import FailurePage
 from isactrack.recordings.superblock import SIGNATURE
 from isactrack.source import Source
 
@@ -91,6 +94,18 @@ def make_window(app: QApplication) -> Iterator[MakeWindow]:
     spin(10)
 
 
+def map_of(window: MainWindow) -> MapView:
+    view = window.views.docks["map"].view
+    assert isinstance(view, MapView)
+    return view
+
+
+def plan_of(window: MainWindow) -> PlanView:
+    view = window.views.docks["plan"].view
+    assert isinstance(view, PlanView)
+    return view
+
+
 def shown(window: MainWindow) -> int:
     assert window.timeline.current is not None
     return window.timeline.current.index
@@ -123,17 +138,17 @@ def test_the_window_fits_its_size_and_can_be_saved(
     assert (window.width(), window.height()) == size  # nothing forces the window larger
     corner = window.grab().toImage().pixelColor(2, 200)
     assert (corner.lightness() > 128) is theme.light
-    for plot in (window.map_view.plot, window.plan.plot):
+    for plot in (map_of(window).plot, plan_of(window).plot):
         assert plot.getViewBox().width() > 150
 
 
 def test_axes_are_physical_and_labelled(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
-    range_doppler, plan = window.map_view.plot, window.plan.plot
+    range_doppler, plan = map_of(window).plot, plan_of(window).plot
     labels = {plot: [plot.getAxis(side).labelText for side in ("bottom", "left")] for plot in (range_doppler, plan)}
     assert labels[range_doppler] == ["Range (m)", "Radial velocity (m/s)"]
     assert labels[plan] == ["x, to the right (m)", "y, along boresight (m)"]
-    assert window.map_view.colour_bar.getAxis("right").labelText == "Level over median (dB)"
+    assert map_of(window).colour_bar.getAxis("right").labelText == "Level over median (dB)"
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
     (left, right), (low, high) = range_doppler.viewRange()
@@ -152,9 +167,9 @@ def test_a_target_is_bright_on_the_map_and_where_the_axes_say(make_window: MakeW
     window = running(make_window, make_feed())
     window.timeline.pause()
     spin(50)
-    bright = pixel(window, window.map_view, 30 * 0.047, 0.0)  # static clutter at 1.4 m
-    mirrored = pixel(window, window.map_view, 161 * 0.047, 0.0)
-    dark = pixel(window, window.map_view, 30 * 0.047, 2.9)
+    bright = pixel(window, map_of(window), 30 * 0.047, 0.0)  # static clutter at 1.4 m
+    mirrored = pixel(window, map_of(window), 161 * 0.047, 0.0)
+    dark = pixel(window, map_of(window), 30 * 0.047, 2.9)
     assert bright.green() > 130 > 100 > max(dark.green(), mirrored.green())
 
 
@@ -167,7 +182,7 @@ def test_a_radio_is_shown_with_its_own_map_and_both_of_its_ends(
     window.save_snapshot(shots / "viewer-radio.png")
     snapshot = make_radio_snapshot(shown(window))
     x_m, y_m = snapshot.tx_position_m or (0.0, 0.0)
-    shown_map = window.map_view.plot
+    shown_map = map_of(window).plot
     labels = [shown_map.getAxis(side).labelText for side in ("bottom", "left")]
     assert labels == ["Path by way of the target (m)", "Azimuth (°)"]
     (left, right), (low, high) = shown_map.viewRange()
@@ -178,11 +193,11 @@ def test_a_radio_is_shown_with_its_own_map_and_both_of_its_ends(
     assert snapshot.truth is not None
     x, y = snapshot.truth.position_m[2]
     path = math.hypot(x, y) + math.dist((x, y), (x_m, y_m))
-    bright = pixel(window, window.map_view, path, math.degrees(math.atan2(x, y)) + 6.0)  # beside the marks
-    assert bright.green() > pixel(window, window.map_view, path, -65.0).green() + 50
-    white = window.plan.palette().text().color().name()
-    assert [pixel(window, window.plan, *place).name() for place in ((0.0, 0.05), (x_m, y_m))] == [white, white]
-    box = window.plan.plot.getViewBox()
+    bright = pixel(window, map_of(window), path, math.degrees(math.atan2(x, y)) + 6.0)  # beside the marks
+    assert bright.green() > pixel(window, map_of(window), path, -65.0).green() + 50
+    white = plan_of(window).palette().text().color().name()
+    assert [pixel(window, plan_of(window), *place).name() for place in ((0.0, 0.05), (x_m, y_m))] == [white, white]
+    box = plan_of(window).plot.getViewBox()
     assert box.viewRect().contains(QPointF(x_m, y_m))
 
 
@@ -192,9 +207,9 @@ def test_a_confirmed_track_is_drawn_in_its_colour_with_its_id(
     window = running(make_window, make_feed())
     window.timeline.pause()
     spin(50)
-    assert sorted(window.plan.label_texts) == ["4", "5", "6"]
+    assert sorted(plan_of(window).label_texts) == ["4", "5", "6"]
     track = make_snapshot(shown(window)).tracks[0]
-    colour = pixel(window, window.plan, *track.position_m)
+    colour = pixel(window, plan_of(window), *track.position_m)
     assert colour.name().lower() == "#f0e442"  # 4 of six colours on dark: yellow
 
 
@@ -207,10 +222,10 @@ def test_it_draws_frame_by_frame_and_freezing_stops_only_the_display(
     spin_until(lambda: shown(window) > first + 3)
     QTest.keyClick(window, Qt.Key.Key_Space)
     frozen, count = shown(window), len(window.timeline)
-    picture = window.plan.widget.grab().toImage()
+    picture = plan_of(window).widget.grab().toImage()
     spin_until(lambda: len(window.timeline) > count + 5)
     assert shown(window) == frozen
-    assert window.plan.widget.grab().toImage() == picture
+    assert plan_of(window).widget.grab().toImage() == picture
     assert "behind" in window.transport.live_button.text()
     QTest.keyClick(window, Qt.Key.Key_L)
     spin_until(lambda: shown(window) > frozen + 5)
@@ -221,14 +236,14 @@ def test_paints_keep_up_with_the_timer(make_window: MakeWindow, make_feed: MakeF
     window = running(make_window, make_feed())
     drawn: list[int] = []
     painted = PaintCounter()
-    window.plan.widget.viewport().installEventFilter(painted)
-    original = window.plan.show_snapshot
+    plan_of(window).widget.viewport().installEventFilter(painted)
+    original = plan_of(window).show_snapshots
 
     def counted(history: Sequence[Snapshot]) -> None:
         drawn.append(history[-1].index)
         original(history)
 
-    window.plan.show_snapshot = counted  # type: ignore[method-assign]
+    plan_of(window).show_snapshots = counted  # type: ignore[method-assign]
     spin(600)
     assert painted.count >= 5
     assert drawn == sorted(set(drawn))  # never the same one twice
@@ -252,14 +267,14 @@ def test_keys(make_window: MakeWindow, make_feed: MakeFeed) -> None:
         QTest.keyClick(window, key, modifier)
         assert shown(window) == expected
     QTest.keyClick(window, Qt.Key.Key_I)
-    assert window.plan.label_texts == []
+    assert plan_of(window).label_texts == []
     QTest.keyClick(window, Qt.Key.Key_I)
-    assert len(window.plan.label_texts) == 3
-    before = window.plan.widget.grab().toImage()
+    assert len(plan_of(window).label_texts) == 3
+    before = plan_of(window).widget.grab().toImage()
     QTest.keyClick(window, Qt.Key.Key_T)
-    without_trails = window.plan.widget.grab().toImage()
+    without_trails = plan_of(window).widget.grab().toImage()
     QTest.keyClick(window, Qt.Key.Key_G)
-    without_grid = window.plan.widget.grab().toImage()
+    without_grid = plan_of(window).widget.grab().toImage()
     assert before != without_trails != without_grid
     QTest.keyClick(window, Qt.Key.Key_H)
     assert not window.health_panel.isVisible()
@@ -268,41 +283,41 @@ def test_keys(make_window: MakeWindow, make_feed: MakeFeed) -> None:
 
 def test_levels_stay_until_a_is_pressed(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed(), 10)
-    assert (window.map_view.levels.low_db, window.map_view.levels.high_db) == (0.0, 60.0)
+    assert (map_of(window).levels.low_db, map_of(window).levels.high_db) == (0.0, 60.0)
     QTest.keyClick(window, Qt.Key.Key_A)
-    fitted = window.map_view.levels
+    fitted = map_of(window).levels
     assert (fitted.low_db, fitted.high_db) == (0.0, 40.0)
     spin(100)
-    assert window.map_view.levels == fitted
-    assert tuple(window.map_view.image.levels) == (0.0, 40.0)
+    assert map_of(window).levels == fitted
+    assert tuple(map_of(window).image.levels) == (0.0, 40.0)
 
 
 def test_the_views_reach_as_far_as_something_is_seen(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
     window.timeline.pause()
-    near = window.plan.plot.viewRange()[1][1]
+    near = plan_of(window).plot.viewRange()[1][1]
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
-    assert window.map_view.plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
-    assert window.plan.plot.viewRange()[1][1] > near
+    assert map_of(window).plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
+    assert plan_of(window).plot.viewRange()[1][1] > near
     QTest.keyClick(window, Qt.Key.Key_F)
     spin(20)
-    assert window.map_view.plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
-    assert window.plan.plot.viewRange()[1][1] == pytest.approx(near)
+    assert map_of(window).plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
+    assert plan_of(window).plot.viewRange()[1][1] == pytest.approx(near)
 
 
 def test_the_plan_stays_where_the_user_moved_it(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
-    box = window.plan.plot.getViewBox()
-    whole = float(np.ptp(window.plan.plot.viewRange()[0]))
+    box = plan_of(window).plot.getViewBox()
+    whole = float(np.ptp(plan_of(window).plot.viewRange()[0]))
     box.scaleBy((0.5, 0.5))
     box.sigRangeChangedManually.emit([True, True])
     window.resize(1300, 760)
     spin(60)
-    assert np.ptp(window.plan.plot.viewRange()[0]) < 0.8 * whole
+    assert np.ptp(plan_of(window).plot.viewRange()[0]) < 0.8 * whole
     QTest.keyClick(window, Qt.Key.Key_F)
     spin(20)
-    assert np.ptp(window.plan.plot.viewRange()[0]) > 0.95 * whole
+    assert np.ptp(plan_of(window).plot.viewRange()[0]) > 0.95 * whole
 
 
 def test_the_slider_seeks(make_window: MakeWindow, make_feed: MakeFeed) -> None:
@@ -389,22 +404,34 @@ def test_a_view_that_fails_does_not_stop_the_others(
     window = running(make_window, make_feed())
     drawn = []
 
-    def fail(snapshot: Snapshot) -> None:
-        raise ZeroDivisionError(f"a slip in {snapshot.index}")
+    def fail(history: Sequence[Snapshot]) -> None:
+        raise ZeroDivisionError(f"a slip in {history[-1].index}")
 
-    window.map_view.show_snapshot = fail  # type: ignore[method-assign]
-    original = window.plan.show_snapshot
+    map_of(window).show_snapshots = fail  # type: ignore[method-assign]
+    original = plan_of(window).show_snapshots
 
     def counted(history: Sequence[Snapshot]) -> None:
         drawn.append(history[-1].index)
         original(history)
 
-    window.plan.show_snapshot = counted  # type: ignore[method-assign]
+    plan_of(window).show_snapshots = counted  # type: ignore[method-assign]
     spin_until(lambda: len(drawn) > 3)
-    assert caplog.text.count("the map failed") == 1  # said once, not 30 times a second
-    assert window.error is not None
-    assert "a slip" in str(window.error)
-    assert window.health_panel.error_box.isVisible()
+    assert caplog.text.count("the view 'map' failed") == 1  # said once, not 30 times a second
+    assert "Traceback" in caplog.text
+    assert window.error is None  # the session is well
+    assert window.fault is not None
+    dock = window.views.docks["map"]
+    page = dock.widget()
+    assert isinstance(page, FailurePage)
+    assert "a slip" in page.text.text()
+    (toast,) = window.toasts.shown
+    assert "Map" in toast.what
+    assert "a slip" in toast.cause
+    assert "Ctrl+R" in toast.next_step
+    page.retry_button.click()
+    spin_until(lambda: dock.is_ready)
+    assert window.fault is None
+    assert map_of(window).image.image is not None
 
 
 def test_help_covers_the_window_and_any_key_closes_it(make_window: MakeWindow, make_feed: MakeFeed) -> None:
@@ -421,11 +448,11 @@ def test_help_covers_the_window_and_any_key_closes_it(make_window: MakeWindow, m
 
 def test_the_pointer_reads_out_coordinates(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
-    box = window.plan.plot.getViewBox()
-    window.plan.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.0, 2.0)))
+    box = plan_of(window).plot.getViewBox()
+    plan_of(window).widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.0, 2.0)))
     assert window._pointer.text().startswith("x +1.00 m   y 2.00 m")
-    box = window.map_view.plot.getViewBox()
-    window.map_view.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
+    box = map_of(window).plot.getViewBox()
+    map_of(window).widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
     assert window._pointer.text().startswith("range 1.41 m   velocity +0.00 m/s")
 
 
@@ -455,7 +482,7 @@ def test_nothing_grows(make_window: MakeWindow, make_feed: MakeFeed, updates: in
     spin(20)
 
     def items() -> int:
-        return len(window.plan.widget.scene().items()) + len(window.map_view.widget.scene().items())
+        return len(plan_of(window).widget.scene().items()) + len(map_of(window).widget.scene().items())
 
     gc.collect()
     count, size = items(), _resident_bytes()
