@@ -6,13 +6,15 @@ changes; what it asks for comes with the next output.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.ofdm import OfdmSensor
-from isactrack.processing.range_azimuth import RangeAzimuthMap
+
+if TYPE_CHECKING:
+    from isactrack.processing.range_azimuth import RangeAzimuthMap
 
 
 class Product(StrEnum):
@@ -83,7 +85,7 @@ class Products:
         A radio's blocks since the last output, for `Product.SLOW_TIME`.
     """
 
-    range_azimuth: RangeAzimuthMap | None = None
+    range_azimuth: "RangeAzimuthMap | None" = None
     channel: BlockChannel | None = None
     blocks: MovingBlocks | None = None
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, IsacError, RecordingError
+from isactrack.processing.products import Product
 from isactrack.source import Source
 
 LIVE_CAPACITY = 64
@@ -31,6 +32,9 @@ class Feed(Protocol):
 
     def health(self) -> Health:
         """Return counters and rates."""
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, for views that are seen, from the next snapshot on."""
 
     def close(self) -> None:
         """Stop and release everything; may be called again."""
@@ -59,6 +63,9 @@ class SessionLike(Protocol):
     def subscribe(self, capacity: int) -> SubscriptionLike:
         """Return a queue of results that holds at most `capacity`."""
 
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; also before the start."""
+
     def stop(self) -> None:
         """Stop taking frames."""
 
@@ -85,6 +92,9 @@ class SessionFeed:
             # Subscribe first: what is published before nobody listens to would be lost.
             self._live = session.health().source is not Source.REPLAY
             self._subscription = session.subscribe(LIVE_CAPACITY if self._live else FILE_CAPACITY)
+            if not self._live:
+                # A file is processed once, before anybody knows which views will look at it: it costs little.
+                session.want(frozenset(Product))
             session.start()
         except BaseException:
             session.close()
@@ -108,6 +118,11 @@ class SessionFeed:
         """Return the session's health, with at least the snapshots that this viewer skipped."""
         health = self._session.health()
         return replace(health, viewer_skipped=max(health.viewer_skipped, self._subscription.skipped))
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; of a file all are made anyway."""
+        if self._live:
+            self._session.want(products)
 
     def close(self) -> None:
         """Stop and close the session; may be called again."""

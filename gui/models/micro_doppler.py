@@ -124,7 +124,7 @@ class MicroDoppler:
             return (
                 "The blocks of this time were not kept.\n"
                 "A radio keeps its channel at the tracks while this view is open. "
-                "Newer blocks show it; a file has to be opened again."
+                "Newer blocks show it."
             )
         if self.chosen is not None and _track(snapshot, self.chosen) is None:
             return f"There is no track {self.chosen} at this time.\nChoose another one, or the strongest."

@@ -77,7 +77,7 @@ def why_empty(snapshot: Snapshot | None) -> str:
     return (
         "There is no map over azimuth for this frame.\n"
         "It is made while this view is open: frames that were processed before do not have it, "
-        "and a radar with a single element never does. Newer frames show it; a file has to be opened again."
+        "and a radar with a single element never does. Newer frames show it."
     )
 
 
