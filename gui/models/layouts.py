@@ -48,7 +48,7 @@ class BuiltInLayout:
 
 
 BUILT_IN = (
-    BuiltInLayout("Capture", 0.38, 0.62, health=True),
+    BuiltInLayout("Capture", 0.38, 0.72, health=True),
     BuiltInLayout("Tracking", 0.35, 0.70, health=False),
     BuiltInLayout("Debug", 0.45, 0.55, health=True, whole=True),
 )

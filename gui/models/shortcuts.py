@@ -61,8 +61,8 @@ COMMANDS = (
     Command("colour_map", "View", "Next colour map", ("C",)),
     Command("theme", "View", "Dark or light colours", ("Ctrl+Shift+T",)),
     Command("full_screen", "View", "Full screen", ("F11",), checkable=True),
-    *(Command(f"view_{view.name}", "Window", f"Show the view: {view.title}", (view.key,)) for view in VIEWS),
-    Command("retry", "Window", "Try the views again that have failed", ("Ctrl+R",)),
+    *(Command(f"view_{view.name}", "Window", f"View: {view.title}", (view.key,)) for view in VIEWS),
+    Command("retry", "Window", "Retry the views that have failed", ("Ctrl+R",)),
     *(
         Command(f"layout_{layout.name}", "Layout", f"Layout: {layout.name}", (f"Ctrl+{number}",))
         for number, layout in enumerate(BUILT_IN, start=1)
@@ -73,7 +73,7 @@ COMMANDS = (
     Command("help", "Help", "Show the keys", ("F1", "?")),
     Command("dismiss", "Help", "Dismiss the newest message", ("Backspace",)),
     Command("dismiss_all", "Help", "Dismiss all messages", ("Shift+Backspace",)),
-    Command("copy_details", "Help", "Copy the details of the newest error", ("Ctrl+Shift+C",)),
+    Command("copy_details", "Help", "Copy the newest error's details", ("Ctrl+Shift+C",)),
 )
 
 
