@@ -27,14 +27,14 @@ class Feed(Protocol):
     def note(self) -> str:
         """What people should know about the source at all times; empty for nothing."""
 
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, for views that are seen, from the next snapshot on."""
+
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call, oldest first, a bounded number; never waits."""
 
     def health(self) -> Health:
         """Return counters and rates."""
-
-    def want(self, products: frozenset[Product]) -> None:
-        """Have these made besides, for views that are seen, from the next snapshot on."""
 
     def close(self) -> None:
         """Stop and release everything; may be called again."""
@@ -57,14 +57,14 @@ class SessionLike(Protocol):
     def start(self) -> None:
         """Start taking frames in the background."""
 
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; also before the start."""
+
     def health(self) -> Health:
         """Return counters and rates; also before the start."""
 
     def subscribe(self, capacity: int) -> SubscriptionLike:
         """Return a queue of results that holds at most `capacity`."""
-
-    def want(self, products: frozenset[Product]) -> None:
-        """Have these made besides; also before the start."""
 
     def stop(self) -> None:
         """Stop taking frames."""
@@ -110,6 +110,11 @@ class SessionFeed:
         """The note that was given."""
         return self._note
 
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; of a file all are made anyway."""
+        if self._live:
+            self._session.want(products)
+
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call."""
         return self._subscription.drain()
@@ -118,11 +123,6 @@ class SessionFeed:
         """Return the session's health, with at least the snapshots that this viewer skipped."""
         health = self._session.health()
         return replace(health, viewer_skipped=max(health.viewer_skipped, self._subscription.skipped))
-
-    def want(self, products: frozenset[Product]) -> None:
-        """Have these made besides; of a file all are made anyway."""
-        if self._live:
-            self._session.want(products)
 
     def close(self) -> None:
         """Stop and close the session; may be called again."""

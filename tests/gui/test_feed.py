@@ -41,15 +41,15 @@ class FakeSession:
         if self._fault is not None:
             raise self._fault
 
+    def want(self, products: frozenset[Product]) -> None:
+        self.calls.append(f"want {', '.join(sorted(products))}")
+
     def health(self) -> Health:
         return self._health
 
     def subscribe(self, capacity: int) -> FakeSubscription:
         self.calls.append(f"subscribe {capacity}")
         return self.subscription
-
-    def want(self, products: frozenset[Product]) -> None:
-        self.calls.append(f"want {', '.join(sorted(products))}")
 
     def stop(self) -> None:
         self.calls.append("stop")
