@@ -149,8 +149,8 @@ class MicroDoppler:
         image = self._waterfall.show(history, lambda all_of_them, k: _radar_column(all_of_them[k], track_id))
         range_m = math.hypot(*track.position_m)
         note = (
-            f"Track {track_id} at {range_m:.1f} m: each frame's Doppler spectrum, strongest of the range cells within "
-            f"{BODY_M:g} m, all azimuths, still echoes removed."
+            f"Track {track_id} at {range_m:.1f} m: Doppler of each frame, strongest range cell within {BODY_M:g} m, "
+            "all azimuths, still echoes removed."
         )
         low, high = bin_edges(spectrum.velocity_axis_mps)
         return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note)
@@ -162,8 +162,8 @@ class MicroDoppler:
         path_m, azimuth_rad = paths_of(track.position_m, sensor.tx_position_m or (0.0, 0.0))
         blocks = "staggered blocks" if sensor.stagger_s else f"even blocks, ambiguous beyond ±{axis[-1]:.2f} m/s"
         note = (
-            f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°: Doppler spectrum "
-            f"over {WINDOW_S * 1e3:.0f} ms of {blocks}, still echoes removed."
+            f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°: Doppler over "
+            f"{WINDOW_S * 1e3:.0f} ms of {blocks}, still echoes removed."
         )
         low, high = bin_edges(axis)
         return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note)

@@ -18,6 +18,8 @@ Column = tuple[float, FloatArray | None]
 ColumnOf = Callable[[Sequence[Snapshot], int], Column]
 """Returns the column of one of some snapshots, which may look back at those before."""
 
+_Key = tuple[int, float, int]
+
 GAP_STEPS: Final = 1.5
 """Time from one snapshot to the next, in those that are usual, from which on it is a gap."""
 _NEAR_STEPS: Final = 0.75
@@ -73,7 +75,7 @@ class Waterfall:
         """Make all columns anew the next time."""
         self._levels: NDArray[np.float32] = np.zeros((self.capacity, 0), dtype=np.float32)
         self._time_s: FloatArray = np.zeros(self.capacity)
-        self._slots: dict[tuple[int, float], int] = {}
+        self._slots: dict[_Key, int] = {}
         self._free = list(range(self.capacity))
 
     def show(self, history: Sequence[Snapshot], column_of: ColumnOf) -> WaterfallImage:
@@ -87,7 +89,7 @@ class Waterfall:
             Makes the column of a snapshot that is new here.
         """
         first = self._first_shown(history)
-        keys = [(snapshot.index, snapshot.time_s) for snapshot in history[first:]]
+        keys = [_key(snapshot) for snapshot in history[first:]]
         self._let_go(keys)
         for k, key in enumerate(keys, first):
             if key not in self._slots:
@@ -107,12 +109,12 @@ class Waterfall:
             first -= 1
         return first
 
-    def _let_go(self, keys: Sequence[tuple[int, float]]) -> None:
+    def _let_go(self, keys: Sequence[_Key]) -> None:
         shown = set(keys)
         for key in [key for key in self._slots if key not in shown]:
             self._free.append(self._slots.pop(key))
 
-    def _keep(self, key: tuple[int, float], time_s: float, level_db: FloatArray | None) -> None:
+    def _keep(self, key: _Key, time_s: float, level_db: FloatArray | None) -> None:
         if level_db is not None and level_db.size != self._levels.shape[1]:
             # Another axis: what was kept has no place on it.
             self._levels = np.full((self.capacity, level_db.size), np.nan, dtype=np.float32)
@@ -140,6 +142,11 @@ class Waterfall:
 def median_power(power: NDArray[np.float32]) -> float:
     """Return the median of a map (rows, columns) from a part of its cells, which is many times as fast."""
     return float(np.median(power[::_MEDIAN_STRIDE, ::_MEDIAN_STRIDE]))
+
+
+def _key(snapshot: Snapshot) -> _Key:
+    """Return what no other snapshot has, not even one of another session."""
+    return snapshot.index, snapshot.time_s, snapshot.host_monotonic_ns
 
 
 def _gaps(time_s: FloatArray, step_s: float) -> tuple[tuple[float, float], ...]:

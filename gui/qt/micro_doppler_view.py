@@ -37,6 +37,7 @@ class MicroDopplerView(View):
         self._history: Sequence[Snapshot] = ()
         self._listed: list[int | None] = [None]
         self.current: MicroDopplerImage | None = None
+        self.y_label = ""
         self.map = ImagePlot(theme, X_LABEL, RADAR_LABEL, Levels(0.0, 50.0))
         self.map.on_pointed(self.pointed.emit, self._readout)
         self.box.activated.connect(self._on_activated)
@@ -62,14 +63,14 @@ class MicroDopplerView(View):
         self._history = history
         self._list_tracks()
         shown = self.model.show(history)
-        former, self.current = self.current, shown
+        self.current = shown
         self.content.explain(self.empty_text())
         self.note.setText("" if shown is None else shown.note)
         if shown is None:
             return
-        if former is None or former.y_label != shown.y_label:
+        if shown.y_label != self.y_label:
+            self.y_label = shown.y_label
             self.map.set_labels(X_LABEL, shown.y_label)
-        if former is None or former.levels != shown.levels:
             self.map.set_levels(shown.levels)
         image = shown.waterfall
         self.map.show_image(image.level_db, (image.start_s, image.end_s, shown.low_mps, shown.high_mps), image.gaps_s)
@@ -100,9 +101,9 @@ class MicroDopplerView(View):
         """Keep the choice, the levels, and what part was shown."""
         if isinstance(former, MicroDopplerView):
             self.model.choose(former.model.chosen)
-            if former.current is not None:
-                self.current = former.current
-                self.map.set_labels(X_LABEL, former.current.y_label)
+            if former.y_label:
+                self.y_label = former.y_label
+                self.map.set_labels(X_LABEL, former.y_label)
                 self.map.take_over(former.map)
 
     def _list_tracks(self) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy
 from isactrack.gui.qt.style import SMALL_POINT_SIZE
 
 _MARGIN = 12
+_FULLNESS = 0.9
 
 
 class Note(QLabel):
@@ -52,6 +53,9 @@ class Note(QLabel):
             text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
         else:
-            room = QRect(_MARGIN, 2, self.width() - 2 * _MARGIN, self.height() - 2)
-            painter.drawText(room, Qt.TextFlag.TextWordWrap, self.text())
+            room = QRect(_MARGIN, 2, self.width() - 2 * _MARGIN, self._lines * self.fontMetrics().lineSpacing())
+            # Lines break at words and are not quite full.
+            length = round(_FULLNESS * self._lines * room.width())
+            text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, length)
+            painter.drawText(room, Qt.TextFlag.TextWordWrap, text)
         painter.end()

@@ -26,6 +26,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 _ROOT = QModelIndex()
 _MARGIN = 5
+_LEAST_WIDTHS = {ID_COLUMN: 54, STATE_COLUMN: 84}  # of columns whose cells are wider than their names
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT_FLAGS, _LEFT_FLAGS = int(_RIGHT.value), int(_LEFT.value)
@@ -175,7 +176,7 @@ class TrackTableView(View):
         header = self.table.horizontalHeader()
         for column, kind in enumerate(COLUMNS):
             room = header.fontMetrics().horizontalAdvance(kind.title) + 22
-            header.resizeSection(column, max(room, 84 if column == STATE_COLUMN else 0))
+            header.resizeSection(column, max(room, _LEAST_WIDTHS.get(column, 0)))
         header.sortIndicatorChanged.connect(lambda *_: self._select_picked())
         self.table.selectionModel().currentRowChanged.connect(self._on_current_row)
         self.content = Explained(self.table)

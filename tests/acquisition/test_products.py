@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.session import Session
 from isactrack.drivers.registry import open_device
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
@@ -99,6 +100,15 @@ def test_what_is_wanted_can_be_set_while_the_pipeline_runs() -> None:
         stop.set()
         thread.join()
     assert all(snapshot is not None for snapshot in made)
+
+
+def test_a_session_passes_on_what_is_wanted_also_before_its_start() -> None:
+    with open_device("sim://bistatic?speed=max") as device:
+        pipeline = Pipeline(device.configure())
+        with Session(device, pipeline=pipeline) as session:
+            session.want(frozenset({Product.SLOW_TIME}))
+            assert pipeline.wanted == {Product.SLOW_TIME}
+        Session(device).want(frozenset(Product))  # there is nobody who could
 
 
 def test_a_snapshot_knows_when_its_last_frame_arrived() -> None:

@@ -112,6 +112,15 @@ def test_a_clock_that_began_anew_cuts_what_was_before(make_snapshot: MakeSnapsho
     assert np.isnan(image.level_db[:, :-3]).all()
 
 
+def test_another_session_has_columns_of_its_own(make_snapshot: MakeSnapshot) -> None:
+    waterfall = Waterfall(1.0, 50)
+    first = at_times(make_snapshot, [0.0, 0.1])
+    waterfall.show(first, by_index)
+    second = [replace(one, host_monotonic_ns=7) for one in first]
+    image = waterfall.show(second, lambda history, k: (history[k].time_s, np.full(3, 9.0)))
+    np.testing.assert_array_equal(image.level_db[0, -2:], [9.0, 9.0])
+
+
 def test_another_axis_makes_the_columns_anew(make_snapshot: MakeSnapshot) -> None:
     waterfall = Waterfall(1.0, 50)
     waterfall.show(at_times(make_snapshot, [0.0, 0.1]), by_index)

@@ -246,9 +246,12 @@ def test_a_track_is_chosen_by_its_id_or_the_strongest_is_taken(show: Show, make_
     assert view.track_id is None
     assert "no track 77" in view.content.text
     assert view.box.currentText() == "Track 77"
+    view.fit_levels()
+    mine = view.map.levels
     view.choose(None)
     assert view.content.text == ""
     assert view.box.currentText() == "Strongest track"
+    assert view.map.levels == mine  # they stay while nobody is there, and for another track
 
 
 # --- the table of tracks ---------------------------------------------------------------------------------------------
