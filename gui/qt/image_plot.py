@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,25 +12,14 @@ from PySide6.QtGui import QBrush, QColor, QFont, QPainter
 from PySide6.QtWidgets import QApplication, QGraphicsItem, QStyleOptionGraphicsItem, QVBoxLayout, QWidget
 
 from isactrack.gui.models.levels import Levels, auto_levels
-from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.theme import ColourMap, Theme
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
 
 Readout = Callable[[float, float, float | None], str]
 """Says what is at a point: its coordinates, and its level if there is one."""
 
 _EDGE = "#101316"
-
-
-class NamedColourMap(Protocol):
-    """What is asked of a colour map."""
-
-    @property
-    def name(self) -> str:
-        """Name in pyqtgraph."""
-
-    @property
-    def light_ground(self) -> bool:
-        """Whether low levels are light."""
 
 
 class ImagePlot(QWidget):
@@ -96,7 +85,7 @@ class ImagePlot(QWidget):
             if axis.labelText != label:
                 axis.setLabel(label, color=self._theme.muted)
 
-    def set_colour_map(self, colour_map: NamedColourMap) -> None:
+    def set_colour_map(self, colour_map: ColourMap) -> None:
         """Take a colour map, and a colour for rings that is seen on it."""
         self.colour_bar.setColorMap(pg.colormap.get(colour_map.name))
         for mark in self._marks:
@@ -225,6 +214,7 @@ class HatchedSpans(QGraphicsItem):
         left, right = self.spans[0][0], self.spans[-1][1]
         return QRectF(left, self._low, right - left, self._high - self._low)
 
+    @painted_safely
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         """Fill the spans; the pattern keeps its size on the screen, however far one has zoomed."""
         if not self.spans:

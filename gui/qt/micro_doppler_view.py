@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import Levels
 from isactrack.gui.models.micro_doppler import HISTORY, RADAR_LABEL, SPAN_S, X_LABEL, MicroDoppler, MicroDopplerImage
-from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.explained import Explained
-from isactrack.gui.qt.image_plot import ImagePlot, NamedColourMap
+from isactrack.gui.qt.image_plot import ImagePlot
 from isactrack.gui.qt.note import Note
 from isactrack.gui.qt.view import View
 from isactrack.processing.products import Product
@@ -85,7 +85,7 @@ class MicroDopplerView(View):
         """Show or hide the grid."""
         self.map.set_grid(visible)
 
-    def set_colour_map(self, colour_map: NamedColourMap) -> None:
+    def set_colour_map(self, colour_map: ColourMap) -> None:
         """Take a colour map."""
         self.map.set_colour_map(colour_map)
 

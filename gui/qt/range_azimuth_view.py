@@ -8,9 +8,9 @@ from PySide6.QtGui import QBrush, QColor
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
-from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.explained import Explained
-from isactrack.gui.qt.image_plot import ImagePlot, NamedColourMap
+from isactrack.gui.qt.image_plot import ImagePlot
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
 from isactrack.processing.products import Product
@@ -63,7 +63,7 @@ class RangeAzimuthView(View):
         """Show or hide the grid."""
         self.map.set_grid(visible)
 
-    def set_colour_map(self, colour_map: NamedColourMap) -> None:
+    def set_colour_map(self, colour_map: ColourMap) -> None:
         """Take a colour map."""
         self.map.set_colour_map(colour_map)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import Levels
 from isactrack.gui.models.range_time import HISTORY, SPAN_S, X_LABEL, RangeTime, RangeTimeImage, why_empty
-from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.explained import Explained
-from isactrack.gui.qt.image_plot import ImagePlot, NamedColourMap
+from isactrack.gui.qt.image_plot import ImagePlot
 from isactrack.gui.qt.note import Note
 from isactrack.gui.qt.view import View
 
@@ -63,7 +63,7 @@ class RangeTimeView(View):
         """Show or hide the grid."""
         self.map.set_grid(visible)
 
-    def set_colour_map(self, colour_map: NamedColourMap) -> None:
+    def set_colour_map(self, colour_map: ColourMap) -> None:
         """Take a colour map."""
         self.map.set_colour_map(colour_map)
 
