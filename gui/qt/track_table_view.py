@@ -26,6 +26,8 @@ Index = QModelIndex | QPersistentModelIndex
 
 _ROOT = QModelIndex()
 _MARGIN = 5
+_SORT_MARK_ROOM = "\u2002\u2002"  # at the right of a name that ends there, else the mark would lie on it
+_MARK_WIDTH = 12
 _LEAST_WIDTHS = {ID_COLUMN: 54, STATE_COLUMN: 84}  # of columns whose cells are wider than their names
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -80,7 +82,7 @@ class TrackTableModel(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return column.title
+            return column.title if section == STATE_COLUMN else column.title + _SORT_MARK_ROOM
         if role == Qt.ItemDataRole.ToolTipRole:
             return column.meaning
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -141,8 +143,10 @@ class TrackGrid(QTableView):
         for column, x, width in columns:
             if column == ID_COLUMN and not chosen:
                 painter.setPen(self._colour_of(table.id_at(row)))
-            flags = _LEFT_FLAGS if column == STATE_COLUMN else _RIGHT_FLAGS
-            painter.drawText(x, y, width, height, flags, table.text(row, column))
+            if column == STATE_COLUMN:
+                painter.drawText(x, y, width, height, _LEFT_FLAGS, table.text(row, column))
+            else:
+                painter.drawText(x, y, width - _MARK_WIDTH, height, _RIGHT_FLAGS, table.text(row, column))
             if column == ID_COLUMN and not chosen:
                 painter.setPen(colour)
 
@@ -175,7 +179,7 @@ class TrackTableView(View):
         self.table.sortByColumn(ID_COLUMN, Qt.SortOrder.AscendingOrder)
         header = self.table.horizontalHeader()
         for column, kind in enumerate(COLUMNS):
-            room = header.fontMetrics().horizontalAdvance(kind.title) + 22
+            room = header.fontMetrics().horizontalAdvance(kind.title + _SORT_MARK_ROOM) + 12
             header.resizeSection(column, max(room, _LEAST_WIDTHS.get(column, 0)))
         header.sortIndicatorChanged.connect(lambda *_: self._select_picked())
         self.table.selectionModel().currentRowChanged.connect(self._on_current_row)
