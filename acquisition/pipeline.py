@@ -1,8 +1,9 @@
 """From frames to tracks, one frame at a time."""
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.snapshot import Snapshot
@@ -10,10 +11,16 @@ from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.processing.chains import AnyChainConfig, make_chain
 from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
 from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config
 from isactrack.tracking.tracker import Tracker
+from isactrack.tracks import Track
 from isactrack.truth import Truth
+
+if TYPE_CHECKING:
+    from isactrack.processing.products import MovingBlocks
+    from isactrack.processing.slow_time import SlowTime
 
 
 def default_tracker_config(
@@ -72,6 +79,18 @@ class Pipeline:
         self._index = 0
 
     @property
+    def wanted(self) -> frozenset[Product]:
+        """What is made for views besides; nothing at first, so that what nobody looks at costs nothing.
+
+        It may be set from any thread, and counts from the next snapshot on. What a sensor does not have is left out.
+        """
+        return self._chain.wanted
+
+    @wanted.setter
+    def wanted(self, products: Iterable[Product]) -> None:
+        self._chain.wanted = frozenset(products)
+
+    @property
     def discarded_frames(self) -> int:
         """Frames that came and were of no use to the chain."""
         return self._chain.discarded_frames
@@ -113,6 +132,10 @@ class Pipeline:
             tracks=tracks,
             truth=self._truth_at(output.time_s),
             tx_position_m=self._tx_position_m,
+            host_monotonic_ns=frame.host_monotonic_ns,
+            channel=output.products.channel,
+            range_azimuth=output.products.range_azimuth,
+            slow_time=_slow_time(output.products.blocks, tracks),
         )
         self._index += 1
         return snapshot
@@ -126,3 +149,12 @@ class Pipeline:
         """Return the truth nearest to the centre of the interval."""
         known = [truth for *_, truth in self._interval if truth is not None]
         return min(known, key=lambda truth: abs(truth.time_s - time_s), default=None)
+
+
+def _slow_time(blocks: "MovingBlocks | None", tracks: tuple[Track, ...]) -> "SlowTime | None":
+    """Return what the blocks show at the tracks."""
+    if blocks is None:
+        return None
+    from isactrack.processing.slow_time import slow_time  # what a radar does not need
+
+    return slow_time(blocks, [track.track_id for track in tracks], [track.position_m for track in tracks])

@@ -33,6 +33,7 @@ from isactrack.drivers.device import Device, host_clocks
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.frame import Frame
+from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
 from isactrack.source import Source
 
@@ -291,6 +292,11 @@ class Session:
         self.close()
 
     # --- what viewers see --------------------------------------------------------------------------------------------
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have the pipeline make these for views besides, from the next snapshot on; from any thread, at any time."""
+        if self._pipeline is not None:
+            self._pipeline.wanted = products
 
     def subscribe(self, capacity: int = 2) -> Subscription:
         """Return a subscription to the snapshots from now on.
