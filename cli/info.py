@@ -47,8 +47,8 @@ def command(recording: Path, as_json: bool) -> None:
 
 
 def _facts(opened: "Recording") -> dict[str, object]:
+    from isactrack.acquisition.waveform_rows import limits
     from isactrack.cli._blocks import block_flags
-    from isactrack.cli._waveform import limits
     from isactrack.recordings.schema import kind_of
 
     header, sensor = opened.header, opened.sensor
@@ -93,9 +93,9 @@ def _facts(opened: "Recording") -> dict[str, object]:
 
 
 def _print(opened: "Recording") -> None:
+    from isactrack.acquisition.waveform_rows import waveform_rows
     from isactrack.cli._blocks import flags_text
     from isactrack.cli._output import human_share, print_facts, print_table
-    from isactrack.cli._waveform import waveform_rows
     from isactrack.units import bytes_text
 
     header, sensor = opened.header, opened.sensor

@@ -8,14 +8,17 @@ import click
 
 from isactrack.cli._options import add_common_options, add_profile_option, parse_duration
 from isactrack.cli._settings import ChainOptions, TrackerOptions, add_chain_options, add_tracker_options
+from isactrack.errors import ConfigError
 
 if TYPE_CHECKING:
+    from isactrack.gui.models.connect import Choice
     from isactrack.gui.models.feed import Feed, SessionFeed
     from isactrack.recordings import RecordingWriter
 
 _EPILOG = """\b
 Examples:
   isactrack view
+  isactrack view --choose
   isactrack view awr1642://auto -c walk.cfg -o walk.h5
   isactrack view "sim://bistatic?scene=lab-crossing"
   isactrack view walk.h5 --light --screenshot walk.png
@@ -28,6 +31,7 @@ _UNCLOSED = "recovered: the recording was not closed, its whole frames are shown
 @add_profile_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="REC",
               help="Also record to this file (HDF5).")  # fmt: skip
+@click.option("--choose", is_flag=True, help="Choose a device or a recording in the window first; also Ctrl+N.")
 @click.option("--light", is_flag=True, help="Light colours, for papers and slides; also Ctrl+Shift+T.")
 @click.option("--screenshot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG",
               help="Save a picture of the window and leave; needs no screen.")  # fmt: skip
@@ -42,6 +46,7 @@ def command(
     source: str,
     profile: Path | None,
     output: Path | None,
+    choose: bool,
     light: bool,
     screenshot: Path | None,
     after: float,
@@ -54,9 +59,12 @@ def command(
     with held_interrupts():
         from isactrack.cli import _capture
         from isactrack.cli._sources import read_profile, source_file
+        from isactrack.gui.models.connect import Sources
         from isactrack.gui.models.picture_file import check_picture
         from isactrack.gui.qt.app import run_viewer
 
+    if choose and not (output is None and screenshot is None and profile is None):
+        raise ConfigError("--choose goes with neither -c, -o nor --screenshot", "choose and record in the window")
     profile_text = None if profile is None else read_profile(profile)
     opener = _Opener(ChainOptions(options), TrackerOptions(options), comes_back=screenshot is None)
     file = source_file(source)
@@ -67,8 +75,9 @@ def command(
 
     try:
         run_viewer(
-            lambda: opener.open(source, profile_text, output), source,
+            None if choose else lambda: opener.open(source, profile_text, output), source,
             light=light, screenshot=screenshot, screenshot_after_s=after, reset_ui=reset_ui,
+            sources=Sources(opener.choose, read_profile),
         )  # fmt: skip
     except BaseException:
         if output is not None and opener.first is not None and opener.first.frames_written == 0:
@@ -105,6 +114,12 @@ class _Opener:
         return ReconnectingFeed(
             lambda: feeds.pop() if feeds else self._open_once(source, profile_text), recording=output
         )
+
+    def choose(self, choice: "Choice") -> "Feed":
+        """Return the feed of what was chosen in the window."""
+        from isactrack.cli._sources import read_profile
+
+        return self.open(choice.source, None if choice.profile is None else read_profile(choice.profile))
 
     def _open_once(self, source: str, profile_text: str | None, output: Path | None = None) -> "SessionFeed":
         from isactrack.acquisition.pipeline import Pipeline

@@ -233,6 +233,11 @@ class Opening:
         with self._lock:
             return self._error
 
+    @property
+    def started(self) -> bool:
+        """Whether it has begun."""
+        return self._thread.ident is not None
+
     def take(self) -> Feed | None:
         """Return the feed once, when it is there; it then belongs to the caller."""
         with self._lock:

@@ -83,6 +83,10 @@ def error_details(error: IsacError, url: str) -> str:
     return "\n".join(parts)
 
 
+NOTHING_OPEN = "nothing is open"
+"""Name of what is shown before anything was chosen."""
+
+
 def empty_text(name: str, health: Health | None, error: IsacError | None) -> tuple[str, str]:
     """Return a title and a sentence that say why there is nothing to see yet.
 
@@ -95,6 +99,9 @@ def empty_text(name: str, health: Health | None, error: IsacError | None) -> tup
     error
         What went wrong, None if nothing did.
     """
+    if error is None and name == NOTHING_OPEN:
+        text = "Press Ctrl+N for a device or a simulation, Ctrl+O for a recording, or drop a recording here."
+        return "Nothing is open", text
     if error is not None:
         title = "Cannot open the source" if health is None else "Stopped before the first result"
         return title, f"{name}: {error}"

@@ -12,6 +12,7 @@ from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.gui.models.feed import LiveFeed
+from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before the tries; the last one goes on."""
@@ -60,6 +61,7 @@ class ReconnectingFeed:
         self._recording_error: IsacError | None = None
         self._parts = 1
         self._closed = False
+        self._wanted: frozenset[Product] = frozenset()
         self.reconnections = 0
 
     @property
@@ -81,6 +83,12 @@ class ReconnectingFeed:
         if self._opening is not None:
             return f"connection lost ({lost}); trying again now, try {self._tries}"
         return f"connection lost ({lost}); trying again in {max(0.0, self._due_s - self._clock()):.0f} s"
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, also by the sessions that follow."""
+        self._wanted = products
+        if self._feed is not None:
+            self._feed.want(products)
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call; finds out that the device is lost, or there again."""
@@ -182,6 +190,7 @@ class ReconnectingFeed:
             self._wait()
             return
         self._feed, self._lost = feed, None
+        feed.want(self._wanted)
         self.reconnections += 1
         _log.info("there again after %d tries", self._tries)
         if self._recording is not None:

@@ -38,6 +38,8 @@ class Command:
 
 
 COMMANDS = (
+    Command("connect", "File", "Open a device, or a URL", ("Ctrl+N",)),
+    Command("open", "File", "Open a recording", ("Ctrl+O",)),
     Command("snapshot", "File", "Save the window as PNG", ("Ctrl+S",)),
     Command("quit", "File", "Close the viewer", ("Ctrl+Q",)),
     Command("record", "Record", "Start or stop the recording of a device", ("R",)),

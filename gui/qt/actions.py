@@ -77,6 +77,8 @@ def connect_actions(window: "MainWindow", actions: Actions) -> None:
 def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
     """Return what is done by the actions that switch nothing."""
     return {
+        "connect": window.choose_source,
+        "open": window.choose_file,
         "snapshot": window.save_snapshot,
         "quit": window.close,
         "record": window.record_bar.toggle,

@@ -12,8 +12,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from isactrack.errors import DeviceTimeoutError, IsacError, RecordingError
+from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, RecordingError
+from isactrack.gui.models.connect import Sources
 from isactrack.gui.models.feed import Feed, Opening
+from isactrack.gui.models.health_text import NOTHING_OPEN
 from isactrack.gui.models.picture_file import check_picture, write_picture
 from isactrack.gui.models.theme import LIGHT
 from isactrack.gui.models.ui_files import config_folder
@@ -35,13 +37,14 @@ _PATIENCE_S = 10.0
 
 
 def run_viewer(
-    open_feed: Callable[[], Feed],
+    open_feed: Callable[[], Feed] | None,
     name: str,
     *,
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
     reset_ui: bool = False,
+    sources: Sources | None = None,
 ) -> None:
     """Show a window until it is closed, which a signal to interrupt or to terminate the process does too.
 
@@ -49,7 +52,7 @@ def run_viewer(
     ----------
     open_feed
         Opens what is shown, e.g. ``lambda: SessionFeed(session)``. It runs in a thread of its own while the window
-        says that it connects; what it raises is shown in the window.
+        says that it connects; what it raises is shown in the window. None lets the user choose first.
     name
         What is opened, usually the URL.
     light
@@ -61,6 +64,8 @@ def run_viewer(
         When; if nothing is shown by then, as soon as something is.
     reset_ui
         Forget settings, window and last layout before; layouts that were saved under a name stay.
+    sources
+        How another source is opened, which the user may then choose in the window; None if there is only this one.
 
     Raises
     ------
@@ -84,9 +89,9 @@ def run_viewer(
         if reset_ui:
             reset(folder)
         if screenshot is None:
-            watch = _show(open_feed, name, light, folder, None, interrupt)
+            watch = _show(open_feed, name, light, folder, None, interrupt, sources)
         else:
-            watch = _show(open_feed, name, light, None, screenshot_after_s, interrupt)
+            watch = _show(open_feed, name, light, None, screenshot_after_s, interrupt, None)
     if watch.error is not None:
         raise watch.error
     if interrupt.happened:
@@ -98,12 +103,13 @@ def run_viewer(
 
 
 def _show(
-    open_feed: Callable[[], Feed],
+    open_feed: Callable[[], Feed] | None,
     name: str,
     light: bool,
     folder: Path | None,
     shoot_after_s: float | None,
     interrupt: "_Interrupt",
+    sources: Sources | None,
 ) -> "_Watch":
     """Show the window until it is closed and its feed with it; return what the watch saw."""
     from PySide6.QtCore import QEventLoop, QTimer, qInstallMessageHandler
@@ -115,26 +121,32 @@ def _show(
     try:
         present = QApplication.instance()
         _app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
-        opening = Opening(open_feed, name)
-        window = MainWindow(opening, LIGHT if light else None, folder=folder)
+        opening = Opening(_open_nothing, NOTHING_OPEN) if open_feed is None else Opening(open_feed, name)
+        window = MainWindow(opening, LIGHT if light else None, folder=folder, sources=sources)
         loop = QEventLoop()
         window.closed.connect(loop.quit)
         watch = _Watch(window, name, shoot_after_s, interrupt)
         timer = QTimer(window)
         timer.timeout.connect(watch.look)
         timer.start(_WATCH_MS)
-        if not interrupt.happened:
+        if not interrupt.happened and open_feed is not None:
             opening.start()
         with _reported_by(window):
             window.show()
+            if open_feed is None:
+                window.choose_source()
             loop.exec()
         timer.stop()
-        opening.cancel(_PATIENCE_S)
+        window.opening.cancel(_PATIENCE_S)
         watch.error = window.error or watch.error
         window.deleteLater()
         return watch
     finally:
         qInstallMessageHandler(former_handler)
+
+
+def _open_nothing() -> Feed:
+    raise DeviceStateError("nothing is chosen", "choose a device or a recording first")
 
 
 class _Watch:

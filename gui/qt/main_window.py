@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QEvent, QIODevice, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeyEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from isactrack.errors import IsacError, RecordingError
+from isactrack.gui.models.connect import RecentSources, Sources
 from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_error
 from isactrack.gui.models.health_text import empty_text
 from isactrack.gui.models.layouts import LayoutStore
@@ -47,6 +48,7 @@ from isactrack.gui.qt.marker_dialog import MarkerNote
 from isactrack.gui.qt.record_bar import RecordBar
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
+from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
 from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.toast import ToastStack
 from isactrack.gui.qt.transport_bar import TransportBar
@@ -76,6 +78,8 @@ class MainWindow(QMainWindow):
     ----------
     opening
         The feed that is being opened; started by the caller. The window closes the feed when it is closed.
+    sources
+        How another source is opened; None if the window shows this one only.
     theme
         Colours; None takes those of the settings.
     capacity
@@ -94,9 +98,10 @@ class MainWindow(QMainWindow):
         *,
         capacity: int = DEFAULT_CAPACITY,
         folder: Path | None = None,
+        sources: Sources | None = None,
     ) -> None:
         super().__init__()
-        self._opening = opening
+        self.opening = opening
         self._capacity = capacity
         self.timeline = Timeline(capacity)
         self.feed: Feed | None = None
@@ -114,6 +119,10 @@ class MainWindow(QMainWindow):
         self._reconnections = 0
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
+        self.chooser = None if sources is None else SourceChooser(sources, RecentSources(folder, self._report), self)
+        if self.chooser is not None:
+            self.chooser.chosen.connect(self.switch)
+        self.setAcceptDrops(self.chooser is not None)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         _apply(self.theme)
         self._made = make_actions(self, self.settings)
@@ -125,6 +134,8 @@ class MainWindow(QMainWindow):
         )  # fmt: skip
         self._lay_out()
         connect_actions(self, self._made)
+        for name in ("connect", "open"):
+            self._actions[name].setEnabled(self.chooser is not None)
         self._own_layouts: list[QAction] = []
         self._made.menus["Layout"].aboutToShow.connect(self._list_layouts)
         self._guard("layout", lambda: self.layouts.start(self.settings.layout))
@@ -154,7 +165,7 @@ class MainWindow(QMainWindow):
         self._ticks += 1
 
     def _take_feed(self) -> None:
-        if self.feed is None and (feed := self._opening.take()) is not None:
+        if self.feed is None and (feed := self.opening.take()) is not None:
             self.feed = feed
             self.timeline = Timeline(self._capacity, live=feed.live)
             self.timeline.loop = self._actions["loop"].isChecked()
@@ -162,8 +173,81 @@ class MainWindow(QMainWindow):
             self._refresh_health()
             self.record_bar.set_control(self._recording_control(feed))
             self._refresh_health()
-        if self.error is None:
-            self.error = self._opening.error
+            if self.chooser is not None:
+                self.chooser.forget()
+        if self.error is None and (error := self.opening.error) is not None:
+            self.error = error
+            if self.chooser is not None:
+                self.chooser.fail(error)
+
+    # --- another source ----------------------------------------------------------------------------------------------
+
+    def choose_source(self) -> None:
+        """Ask for a device or a recording; what is shown goes on until one is chosen."""
+        if self.chooser is not None:
+            self.chooser.ask(self.theme)
+
+    def choose_file(self) -> None:
+        """Ask for a recording."""
+        if self.chooser is not None:
+            self.chooser.ask_file(self.settings.last_folder)
+
+    def switch(self, open_feed: Callable[[], Feed], name: str) -> None:
+        """Close what is shown, with its recording, and show another source in its place.
+
+        Parameters
+        ----------
+        open_feed
+            Opens it; called in a thread of its own when what was shown is closed, for both may be the same device.
+        name
+            What is opened.
+        """
+        former, feed = self.opening, self.feed
+
+        def open_next() -> Feed:
+            former.cancel()
+            if feed is not None:
+                self._close_former(feed)
+            return open_feed()
+
+        self.opening = Opening(open_next, name)
+        self._forget_source()
+        self.opening.start()
+
+    def _close_former(self, feed: Feed) -> None:
+        """Close a feed; what is wrong with its end is reported, and keeps nothing else from being opened."""
+        try:
+            feed.close()
+            error: Exception | None = feed.health().recording_error
+        except Exception as failure:  # noqa: BLE001 - another source is to be shown all the same
+            error = failure
+        if error is not None:
+            self.report_exception(error)
+
+    def _forget_source(self) -> None:
+        self.feed, self.health, self.error = None, None, None
+        self.timeline = Timeline(self._capacity)
+        self._reach, self._reached = Reach(), (None, (0.0, 0.0))
+        self._told, self._reconnections = "", 0
+        self.views.redraw()
+        self.record_bar.set_control(None)
+        self.lost_banner.show_text("", "")
+        self.marker_note.hide()
+        self.setWindowTitle(f"{self.opening.name} – isactrack")
+        self._dress()
+        self._refresh_texts()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Take one file."""
+        if dropped_file(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Open the file that is dropped."""
+        path = dropped_file(event.mimeData())
+        if path is not None and self.chooser is not None:
+            event.acceptProposedAction()
+            self.chooser.open_file(path)
 
     def _recording_control(self, feed: Feed) -> RecordingControl | None:
         """Return what records a feed; None for a file."""
@@ -183,7 +267,7 @@ class MainWindow(QMainWindow):
             self.timeline.append(snapshot)
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
-            self.error = no_result_error(self._opening.name, self.health)
+            self.error = no_result_error(self.opening.name, self.health)
 
     def _take_reconnection(self, feed: Feed) -> None:
         """Show that the device is lost, and that it is there again: with a gap where nothing came."""
@@ -197,7 +281,7 @@ class MainWindow(QMainWindow):
         elif self._reconnections != feed.reconnections:
             self.lost_banner.show_text("", "")
             self.timeline.interrupt()
-            self.toasts.info(f"{self._opening.name} is there again")
+            self.toasts.info(f"{self.opening.name} is there again")
         self._reconnections = feed.reconnections
 
     def _refresh_health(self) -> None:
@@ -264,7 +348,7 @@ class MainWindow(QMainWindow):
                 self._report(told)
             elif self.error is None:
                 self.error = told
-                self.health_panel.error_box.show_error(told, self._opening.name)
+                self.health_panel.error_box.show_error(told, self.opening.name)
 
     def _log_once(self, name: str, error: Exception) -> None:
         kind = f"{name}: {type(error).__name__}"
@@ -273,7 +357,7 @@ class MainWindow(QMainWindow):
             _LOG.error("the %s failed", name, exc_info=error)
 
     def _report(self, error: IsacError) -> None:
-        self.toasts.error(error, self._opening.name)
+        self.toasts.error(error, self.opening.name)
 
     def _tell(self, error: IsacError | None) -> None:
         """Report an error of the feed, which stays, once."""
@@ -284,7 +368,7 @@ class MainWindow(QMainWindow):
 
     def _on_view_failed(self, title: str, error: Exception) -> None:
         told = _view_error(title, error)
-        self.toasts.error(told, self._opening.name, f"{type(error).__name__}: {error}")
+        self.toasts.error(told, self.opening.name, f"{type(error).__name__}: {error}")
 
     # --- what the user can do ----------------------------------------------------------------------------------------
 
@@ -358,7 +442,7 @@ class MainWindow(QMainWindow):
         if self.timer.isActive():
             self._guard("layout", self._keep_window)
         self.timer.stop()
-        self._opening.cancel()
+        self.opening.cancel()
         feed, self.feed = self.feed, None
         if feed is not None:
             self._guard("closing of the feed", feed.close, ends=True)
@@ -504,7 +588,7 @@ class MainWindow(QMainWindow):
             widget.hide()
             widget.deleteLater()
         self.empty = EmptyPage(self.theme)
-        self.health_panel = HealthPanel(self.theme, self._opening.name)
+        self.health_panel = HealthPanel(self.theme, self.opening.name)
         self.health_panel.setVisible(False)
         self.transport = TransportBar(self.theme, self._actions)
         self.transport.loop_button.setToolTip(command("loop").tool_tip)
@@ -534,10 +618,10 @@ class MainWindow(QMainWindow):
     def _refresh_texts(self) -> None:
         told = self.feed is not None and self.feed.note and self.lost_banner.isHidden()
         note = f"   ·   {self.feed.note}" if self.feed is not None and told else ""
-        self._status.setText(status_text(self.timeline, self._opening.name) + note)
+        self._status.setText(status_text(self.timeline, self.opening.name) + note)
         if self.timeline.current is None:
-            title, text = empty_text(self._opening.name, self.health, self.error)
-            self.empty.show_text(title, text, self.error, self._opening.name)
+            title, text = empty_text(self.opening.name, self.health, self.error)
+            self.empty.show_text(title, text, self.error, self.opening.name)
 
 
 def _view_error(title: str, error: Exception) -> IsacError:

@@ -25,6 +25,8 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
 def make_plot(theme: Theme, x_label: str, y_label: str) -> tuple[Any, Any]:
     """Return a plot widget and its plot item with labelled axes, no menus and no buttons."""
     widget = pg.PlotWidget(background=theme.plot)
+    widget.setAcceptDrops(False)  # what is dropped on it is for the window
+    widget.viewport().setAcceptDrops(False)
     plot = widget.getPlotItem()
     plot.setMenuEnabled(False)
     plot.hideButtons()

@@ -12,9 +12,10 @@ from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.drivers.registry import open_device
-from isactrack.errors import ConfigError, DeviceNotFoundError, DeviceStateError, DeviceTimeoutError
+from isactrack.errors import ConfigError, DeviceNotFoundError, DeviceStateError, DeviceTimeoutError, RecordingError
 from isactrack.gui.models.feed import SessionFeed
 from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.processing.products import Product
 from isactrack.recordings import RecordingWriter, open_recording
 
 LOST = DeviceTimeoutError("no data for 2 s", "look at the cable")
@@ -26,10 +27,15 @@ class FakeFeed:
     def __init__(self, health: Health) -> None:
         self.state = health
         self.calls: list[str] = []
+        self.refuse: RecordingError | None = None
         self.snapshots: list[Snapshot] = []
 
     live = True
     note = "a note"
+
+    def want(self, products: frozenset[Product]) -> None:
+        if products:
+            self.calls.append(f"want {len(products)}")
 
     def poll(self) -> list[Snapshot]:
         new, self.snapshots = self.snapshots, []
@@ -39,6 +45,8 @@ class FakeFeed:
         return self.state
 
     def start_recording(self, path: Path, limits: RecordingLimits) -> None:
+        if self.refuse is not None:
+            raise self.refuse
         self.calls.append(f"record {path.name}")
         self.state = replace(self.state, recording=True, recording_path=str(path))
 
@@ -63,6 +71,7 @@ class Bench:
         self.health = health
         self.now_s = 0.0
         self.failures = 0
+        self.refuse: RecordingError | None = None
         self.feeds: list[FakeFeed] = []
         self.feed = ReconnectingFeed(self.open, (1.0, 3.0), lambda: self.now_s)
 
@@ -71,6 +80,7 @@ class Bench:
             self.failures -= 1
             raise DeviceNotFoundError("nothing there", "plug it in")
         self.feeds.append(FakeFeed(self.health))
+        self.feeds[-1].refuse = self.refuse
         return self.feeds[-1]
 
     def step(self, seconds: float) -> None:
@@ -137,6 +147,42 @@ def test_a_recording_that_was_stopped_while_the_device_was_away_does_not_go_on(b
     bench.feed.stop_recording()
     bench.step(1.1)
     assert bench.feeds[1].calls == []
+
+
+def test_what_views_want_is_asked_of_the_next_session_too(bench: Bench) -> None:
+    bench.feed.want(frozenset(Product))
+    bench.feeds[0].lose()
+    bench.step(0.0)
+    bench.step(1.1)
+    assert [feed.calls[0] for feed in bench.feeds] == [f"want {len(Product)}"] * 2
+
+
+def test_a_recording_that_reached_its_limit_does_not_begin_again(bench: Bench, tmp_path: Path) -> None:
+    bench.feed.start_recording(tmp_path / "walk.h5", RecordingLimits(duration_s=1.0))
+    bench.feeds[0].state = replace(bench.feeds[0].state, recording=False)
+    bench.feed.poll()
+    bench.feeds[0].lose()
+    bench.step(0.0)
+    assert not bench.feed.health().recording
+    bench.step(1.1)
+    assert bench.feeds[1].calls == []
+
+
+def test_a_recording_from_the_start_goes_on_and_one_that_cannot_is_told(healthy: Health, tmp_path: Path) -> None:
+    bench = Bench(replace(healthy, running=True, error=None, recording=True, recording_path=str(tmp_path / "a.h5")))
+    bench.feed = ReconnectingFeed(bench.open, (1.0,), lambda: bench.now_s, recording=tmp_path / "a.h5")
+    bench.health = replace(bench.health, recording=False, recording_path=None)
+    bench.feeds[-1].lose()
+    bench.step(0.0)
+    assert bench.feed.health().recording  # it waits
+    bench.step(1.1)
+    assert bench.feeds[-1].calls == ["record a-part2.h5"]
+    bench.feeds[-1].lose()
+    bench.step(0.0)
+    refused = RecordingError("the disk is full", "make room")
+    bench.refuse = refused
+    bench.step(1.1)
+    assert bench.feed.health().recording_error is refused and not bench.feed.health().recording
 
 
 def test_what_is_wrong_with_the_program_or_the_profile_is_not_tried_again(bench: Bench) -> None:

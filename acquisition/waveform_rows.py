@@ -1,4 +1,4 @@
-"""What commands show of a waveform: its numbers, and the limits of range, velocity, delay and angle that follow."""
+"""What people are shown of a waveform: its numbers, and the limits of range, velocity, delay and angle that follow."""
 
 import math
 from itertools import zip_longest
