@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.snapshot import Health
 from isactrack.errors import ConfigError, RecordingError
+from isactrack.gui.models.feed import Feed
 from isactrack.units import bytes_text
 
 LOW_DISK_S: Final = 600.0
@@ -144,6 +145,25 @@ class RecordingControl:
     def add_note(self, marker: str, note: str) -> None:
         """Put a note on an earlier marker into the recording; the time of the marker stays its own."""
         self._target.mark(f"{marker}: {' '.join(note.split())}")
+
+
+def control_of(feed: Feed, folder: str, health: Health | None) -> RecordingControl | None:
+    """Return what records a feed; None for a file, or one that cannot be recorded.
+
+    Parameters
+    ----------
+    feed
+        The feed.
+    folder
+        Where files go, if there is still such a folder; else they go to the present one.
+    health
+        What names the device.
+    """
+    if not feed.live or not isinstance(feed, Recordable):
+        return None
+    kept = Path(folder)
+    where = kept if folder and kept.is_dir() else Path.cwd()
+    return RecordingControl(feed, where, "" if health is None else health.model)
 
 
 def recording_status(health: Health) -> RecordingStatus:

@@ -29,7 +29,7 @@ from isactrack.source import Source
 
 RECORDINGS = "Recordings (*.h5 *.hdf5);;All files (*)"
 _PROFILES = "Profiles (*.cfg *.toml);;All files (*)"
-_SIZE = QSize(820, 620)
+_SIZE = QSize(900, 640)
 _COLUMNS = ("Device", "What it is", "Serial number", "Port", "URL")
 _LOOK_MS = 100
 _PREVIEW_MS = 200

@@ -3,16 +3,14 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QBuffer, QEvent, QIODevice, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -30,13 +28,13 @@ from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.reconnect import ReconnectingFeed
-from isactrack.gui.models.recording import Recordable, RecordingControl
+from isactrack.gui.models.recording import control_of
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
 from isactrack.gui.models.toasts import Toasts
 from isactrack.gui.models.transport import status_text, transport_state
-from isactrack.gui.models.ui_settings import SettingsStore, can_be_reached
+from isactrack.gui.models.ui_settings import SettingsStore
 from isactrack.gui.models.views import VIEWS
 from isactrack.gui.qt.actions import connect_actions, make_actions
 from isactrack.gui.qt.docks import DockArea
@@ -45,6 +43,8 @@ from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
 from isactrack.gui.qt.lost_banner import LostBanner
 from isactrack.gui.qt.marker_dialog import MarkerNote
+from isactrack.gui.qt.picture import ask_picture_path, picture_of
+from isactrack.gui.qt.placing import place_of, put_back
 from isactrack.gui.qt.record_bar import RecordBar
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
@@ -61,7 +61,8 @@ _LOG = logging.getLogger(__name__)
 TICK_MS = 33
 """The screen is drawn at most 30 times a second; the newest snapshot wins."""
 _HEALTH_TICKS = 8
-_START_SIZE = QSize(1440, 820)
+_PATIENCE_S = 10.0
+"""How long another source waits for one that is still being opened: both may be the same device."""
 _MAX_EXCEPTIONS = 100
 """Exceptions that are kept from one tick to the next."""
 _MAX_LOGGED = 100
@@ -139,7 +140,7 @@ class MainWindow(QMainWindow):
         self._own_layouts: list[QAction] = []
         self._made.menus["Layout"].aboutToShow.connect(self._list_layouts)
         self._guard("layout", lambda: self.layouts.start(self.settings.layout))
-        self._place()
+        put_back(self, self.settings)
         self.setFocus()
         self._refresh_texts()
         self.timer = QTimer(self)
@@ -171,7 +172,7 @@ class MainWindow(QMainWindow):
             self.timeline.loop = self._actions["loop"].isChecked()
             self._show_transport()
             self._refresh_health()
-            self.record_bar.set_control(self._recording_control(feed))
+            self.record_bar.set_control(control_of(feed, self.settings.last_folder, self.health))
             self._refresh_health()
             if self.chooser is not None:
                 self.chooser.forget()
@@ -205,7 +206,7 @@ class MainWindow(QMainWindow):
         former, feed = self.opening, self.feed
 
         def open_next() -> Feed:
-            former.cancel()
+            former.cancel(_PATIENCE_S)
             if feed is not None:
                 self._close_former(feed)
             return open_feed()
@@ -248,14 +249,6 @@ class MainWindow(QMainWindow):
         if path is not None and self.chooser is not None:
             event.acceptProposedAction()
             self.chooser.open_file(path)
-
-    def _recording_control(self, feed: Feed) -> RecordingControl | None:
-        """Return what records a feed; None for a file."""
-        if not feed.live or not isinstance(feed, Recordable):
-            return None
-        kept = Path(self.settings.last_folder)
-        folder = kept if self.settings.last_folder and kept.is_dir() else Path.cwd()
-        return RecordingControl(feed, folder, "" if self.health is None else self.health.model)
 
     def _poll(self) -> None:
         if self.feed is None:
@@ -379,17 +372,13 @@ class MainWindow(QMainWindow):
 
     def picture(self) -> bytes:
         """Return the window as it is now, as a PNG file."""
-        buffer = QBuffer()
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        if not self.grab().save(buffer, "PNG"):
-            raise RecordingError("the window cannot be turned into a PNG picture", "is there memory left?")
-        return bytes(buffer.data().data())
+        return picture_of(self)
 
     def save_snapshot(self, path: Path | None = None) -> None:
         """Save the window as PNG; ask for the file if none is given. The status bar says how it went."""
         try:
             picture = self.picture()
-            path = path or self._ask_path()
+            path = path or ask_picture_path(self, self.settings.last_folder)
             if path is None:
                 return
             write_picture(path, picture)
@@ -450,11 +439,6 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
         self.closed.emit()
 
-    def _ask_path(self) -> Path | None:
-        name = Path(self.settings.last_folder, f"isactrack-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.png")
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save the window", str(name), "PNG (*.png)")
-        return Path(chosen) if chosen else None
-
     def _keep(self, **changes: object) -> None:
         """Remember a setting."""
         former, self.settings = self.settings, replace(self.settings, **changes)  # type: ignore[arg-type]
@@ -462,20 +446,8 @@ class MainWindow(QMainWindow):
             self._settings_store.save(self.settings)
 
     def _keep_window(self) -> None:
-        place = self.normalGeometry()
         self.layouts.keep()
-        self._keep(geometry=(place.x(), place.y(), place.width(), place.height()), maximised=self.isMaximized())
-
-    def _place(self) -> None:
-        """Put the window where it was left, if that is still on a screen."""
-        self.resize(_START_SIZE)
-        geometry = self.settings.geometry
-        screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
-        if geometry is None or not can_be_reached(geometry, [(s.x(), s.y(), s.width(), s.height()) for s in screens]):
-            return
-        self.setGeometry(*geometry)
-        if self.settings.maximised:
-            self.setWindowState(Qt.WindowState.WindowMaximized)
+        self._keep(geometry=place_of(self), maximised=self.isMaximized())
 
     # --- actions -----------------------------------------------------------------------------------------------------
 

@@ -206,6 +206,9 @@ class RecordBar(QFrame):
         layout.addWidget(self.path_label, 1)
         layout.addWidget(self.status)
         layout.addWidget(self.warning)
+        # Room for what it will say, so that nothing beside it moves while it counts.
+        self.status.setMinimumWidth(self.fontMetrics().horizontalAdvance("00:00   000.0 MB   000.0 GB free"))
+        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         label = QLabel("Stop after")
         label.setObjectName("muted")
         label.setToolTip(_LIMIT_HELP)
