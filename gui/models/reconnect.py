@@ -101,8 +101,9 @@ class ReconnectingFeed:
         health = feed.health()
         if not snapshots and not health.running and isinstance(health.error, DeviceError):
             self._lose(feed, health)
-        elif health.running and not health.recording:
-            self._recording = None  # it has reached its limit, or failed
+        elif health.running and not health.recording and health.error is None:
+            # It has reached its limit, or failed; that of a session which is ending because of an error goes on.
+            self._recording = None
         return snapshots
 
     def health(self) -> Health:

@@ -168,6 +168,16 @@ def test_a_recording_that_reached_its_limit_does_not_begin_again(bench: Bench, t
     assert bench.feeds[1].calls == []
 
 
+def test_a_recording_that_closes_just_before_its_session_ends_goes_on(bench: Bench, tmp_path: Path) -> None:
+    bench.feed.start_recording(tmp_path / "walk.h5", RecordingLimits())
+    bench.feeds[0].state = replace(bench.feeds[0].state, recording=False, error=LOST)
+    bench.feed.poll()  # the file is closed, the threads are not done yet
+    bench.feeds[0].lose()
+    bench.step(0.0)
+    bench.step(1.1)
+    assert bench.feeds[1].calls == ["record walk-part2.h5"]
+
+
 def test_a_recording_from_the_start_goes_on_and_one_that_cannot_is_told(healthy: Health, tmp_path: Path) -> None:
     bench = Bench(replace(healthy, running=True, error=None, recording=True, recording_path=str(tmp_path / "a.h5")))
     bench.feed = ReconnectingFeed(bench.open, (1.0,), lambda: bench.now_s, recording=tmp_path / "a.h5")
