@@ -96,11 +96,11 @@ class DeviceSearch:
     Parameters
     ----------
     find
-        Returns the devices that are there.
+        Returns the devices that are there; None asks all drivers.
     """
 
-    def __init__(self, find: Callable[[], Sequence[FoundDevice]] = list_devices) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[], Sequence[FoundDevice]] | None = None) -> None:
+        self._find = find or list_devices
         self._lock = threading.Lock()
         self._found: list[FoundDevice] | None = None
         self._error: IsacError | None = None

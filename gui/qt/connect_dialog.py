@@ -77,6 +77,7 @@ class ConnectDialog(QDialog):
         self._preview_timer.timeout.connect(self.refresh)
         self._search_timer = QTimer(self)
         self._search_timer.timeout.connect(self._take_found)
+        self.table.setFocus()
         self.look()
 
     @property
@@ -128,7 +129,8 @@ class ConnectDialog(QDialog):
         self.find_button.setEnabled(True)
         error = self._search.error
         real = sum(device.source is not Source.SIMULATED for device in found)
-        self.searching.setText(f"the search failed: {error}" if error else f"{real or 'no'} hardware found")
+        found_text = f"{real} found beside the simulated ones" if real else "no hardware found"
+        self.searching.setText(f"the search failed: {error}" if error else found_text)
         self._show_devices(found)
 
     def _show_devices(self, found: list[FoundDevice]) -> None:
