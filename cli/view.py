@@ -145,6 +145,7 @@ class _Opener:
                 session,
                 note=_UNCLOSED if unclosed else "",
                 make_recorder=lambda path: _capture.open_writer(device, path),
+                events=device.recorded_events if isinstance(device, ReplayDevice) else (),
             )
         except BaseException:
             device.close()

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
+from isactrack.acquisition.session import new_event
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
+from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import LiveFeed
 from isactrack.processing.products import Product
 
@@ -62,6 +64,7 @@ class ReconnectingFeed:
         self._parts = 1
         self._closed = False
         self._wanted: frozenset[Product] = frozenset()
+        self._own_events: list[Event] = []
         self.reconnections = 0
 
     @property
@@ -84,12 +87,6 @@ class ReconnectingFeed:
             return f"connection lost ({lost}); trying again now, try {self._tries}"
         return f"connection lost ({lost}); trying again in {max(0.0, self._due_s - self._clock()):.0f} s"
 
-    def want(self, products: frozenset[Product]) -> None:
-        """Have these made besides, also by the sessions that follow."""
-        self._wanted = products
-        if self._feed is not None:
-            self._feed.want(products)
-
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call; finds out that the device is lost, or there again."""
         self._take_reopened()
@@ -105,6 +102,19 @@ class ReconnectingFeed:
             # It has reached its limit, or failed; that of a session which is ending because of an error goes on.
             self._recording = None
         return snapshots
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, also once the device is there again."""
+        self._wanted = products
+        if self._feed is not None:
+            self._feed.want(products)
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, the loss of the device and its return among it."""
+        events, self._own_events = self._own_events, []
+        if self._feed is not None:
+            events += self._feed.take_events()
+        return events
 
     def health(self) -> Health:
         """Return the health of the present session, or that of the lost one, as if it went on."""
@@ -152,6 +162,8 @@ class ReconnectingFeed:
         _log.warning("lost %s: %s", health.url, health.error)
         recording = self._recording is not None and health.recording_path is not None
         feed.close()
+        self._own_events += feed.take_events()
+        self._own_events.append(new_event(EventKind.LINK, f"the device is lost: {health.error}"))
         self._last_health = feed.health()
         if not recording:
             self._recording = None
@@ -191,8 +203,9 @@ class ReconnectingFeed:
             self._wait()
             return
         self._feed, self._lost = feed, None
-        feed.want(self._wanted)
         self.reconnections += 1
+        feed.want(self._wanted)
+        self._own_events.append(new_event(EventKind.LINK, f"the device is there again, tries: {self._tries}"))
         _log.info("there again after %d tries", self._tries)
         if self._recording is not None:
             self._go_on_recording(feed, *self._recording)

@@ -13,6 +13,7 @@ from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.drivers.registry import open_device
 from isactrack.errors import ConfigError, DeviceNotFoundError, DeviceStateError, DeviceTimeoutError, RecordingError
+from isactrack.events import Event
 from isactrack.gui.models.feed import SessionFeed
 from isactrack.gui.models.reconnect import ReconnectingFeed
 from isactrack.processing.products import Product
@@ -29,17 +30,20 @@ class FakeFeed:
         self.calls: list[str] = []
         self.refuse: RecordingError | None = None
         self.snapshots: list[Snapshot] = []
+        self.wanted: frozenset[Product] = frozenset()
 
     live = True
     note = "a note"
 
-    def want(self, products: frozenset[Product]) -> None:
-        if products:
-            self.calls.append(f"want {len(products)}")
-
     def poll(self) -> list[Snapshot]:
         new, self.snapshots = self.snapshots, []
         return new
+
+    def want(self, products: frozenset[Product]) -> None:
+        self.wanted = products
+
+    def take_events(self) -> list[Event]:
+        return []
 
     def health(self) -> Health:
         return self.state
@@ -118,6 +122,7 @@ def test_a_lost_device_is_tried_again_with_growing_pauses(bench: Bench, make_sna
     assert bench.failures == 0
     bench.step(3.1)
     assert len(bench.feeds) == 2 and bench.feed.reconnections == 1
+    assert ["lost" in event.text for event in bench.feed.take_events()] == [True, False]
     assert bench.feed.note == "a note"
     bench.feed.close()
     assert bench.feeds[1].calls == ["close"]
@@ -154,7 +159,7 @@ def test_what_views_want_is_asked_of_the_next_session_too(bench: Bench) -> None:
     bench.feeds[0].lose()
     bench.step(0.0)
     bench.step(1.1)
-    assert [feed.calls[0] for feed in bench.feeds] == [f"want {len(Product)}"] * 2
+    assert [feed.wanted for feed in bench.feeds] == [frozenset(Product)] * 2
 
 
 def test_a_recording_that_reached_its_limit_does_not_begin_again(bench: Bench, tmp_path: Path) -> None:
