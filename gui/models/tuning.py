@@ -48,11 +48,13 @@ _CHOICES: Final[dict[tuple[type, str], tuple[str, ...]]] = {
     (TrackerConfig, "engine"): ENGINES,
 }
 _UNITS: Final = {
-    "mps2": "m/s²", "mps": "m/s", "m": "m", "s": "s", "hz": "Hz", "db": "dB", "rad": "rad", "deg": "°",
+    "mps2": "m/s²", "mps": "m/s", "m": "m", "s": "s", "hz": "Hz", "db": "dB", "rad": "°", "deg": "°",
     "blocks": "blocks", "rows": "rows", "tones": "tones", "cells": "cells", "points": "points", "paths": "paths",
     "frames": "frames", "estimates": "estimates", "hits": "steps", "window": "steps", "steps": "steps",
     "tentative": "steps", "confirmed": "steps", "rounds": "rounds",
 }  # fmt: skip
+_MEASURES: Final = ("mps2", "mps", "m", "s", "hz", "db", "rad", "deg")
+"""Endings that are no words."""
 _COUNTS: Final = ("hits", "window", "tentative", "confirmed")
 """Endings that name a unit only where the setting is a count."""
 _SPECIAL: Final = {"chain.mean_blocks": "K, mean blocks", "chain.music.max_paths": "Model order, max paths"}
@@ -90,7 +92,7 @@ class Field:
     choices
         What there is to choose from; empty if it is no choice.
     unit
-        Its unit; empty for none.
+        Its unit in texts; empty for none. Angles are radians as values and degrees as texts.
     meaning
         What the documentation says of it.
     """
@@ -110,6 +112,15 @@ class Field:
         text = f"{self.name} {self.title} {self.group} {self.meaning}".lower()
         return all(word in text for word in search.lower().split())
 
+    @property
+    def is_angle(self) -> bool:
+        """Whether it is an angle: radians as a value, degrees as a text."""
+        return self.name.endswith("_rad")
+
+    def text(self, value: Any) -> str:
+        """Return a value as people write it, for `parse` to read."""
+        return f"{math.degrees(value):.12g}" if self.is_angle and value is not None else value_text(value)
+
     def parse(self, text: str) -> Any:
         """Return the value that a text says.
 
@@ -122,7 +133,8 @@ class Field:
         if self.optional and text.lower() in ("", NO_VALUE):
             return None
         try:
-            return _PARSERS[self.kind](text)
+            value = _PARSERS[self.kind](text)
+            return math.radians(value) if self.is_angle else value
         except ValueError as error:
             wanted = _WANTED[self.kind] + (f", or {NO_VALUE}" if self.optional else "")
             raise ConfigError(f"{self.title} is {text!r}", f"give {wanted}") from error
@@ -212,7 +224,7 @@ class TuningModel:
 
     def text(self, name: str) -> str:
         """Return the present value as people would write it."""
-        return value_text(self.value(name))
+        return self.field(name).text(self.value(name))
 
     def error(self, name: str) -> ConfigError | None:
         """Return why what was entered last for a setting cannot work; None if it can."""
@@ -399,7 +411,7 @@ class Applier:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as people write it, so that `Field.parse` reads it back exactly."""
+    """Return a value in its own unit as people write it."""
     if value is None:
         return NO_VALUE
     if isinstance(value, bool):
@@ -440,7 +452,7 @@ def _fields_of(config: Any, prefix: str, group: str) -> Iterator[Field]:
         kind, optional = _kind_of(hints[field.name], choices)
         yield Field(
             name=name,
-            title=_SPECIAL.get(name, field.name.replace("_", " ").capitalize()),
+            title=_SPECIAL.get(name, _title_of(field.name)),
             group=group,
             kind=kind,
             optional=optional,
@@ -466,6 +478,12 @@ def _kind_of(hint: Any, choices: tuple[str, ...]) -> tuple[Kind, bool]:
 _KINDS: Final[dict[Any, Kind]] = {
     bool: Kind.FLAG, int: Kind.COUNT, float: Kind.NUMBER, str: Kind.TEXT, tuple[int, int]: Kind.PAIR,
 }  # fmt: skip
+
+
+def _title_of(name: str) -> str:
+    """Return a name for people, without the unit that stands behind the value."""
+    start, _, ending = name.rpartition("_")
+    return (start if start and ending in _MEASURES else name).replace("_", " ").capitalize()
 
 
 def _unit_of(name: str, kind: Kind) -> str:

@@ -1,5 +1,6 @@
 """Settings as fields: derived from the configs, checked, undone, saved and read back, applied."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
@@ -68,6 +69,18 @@ def test_fields_know_kind_choices_unit_and_meaning() -> None:
     assert model.field("chain.max_excess_m").optional
     assert "indoor-multi-person" in model.field("tracker.distance_penalty_m").meaning
     assert model_of(RADAR).field("chain.training_cells").kind is Kind.PAIR
+    assert (order.title, model.field("chain.cluster_distance_m").title) == (
+        "Model order, max paths",
+        "Cluster distance",
+    )
+
+
+def test_angles_are_degrees_for_people_and_radians_as_values() -> None:
+    model = model_of(RADIO)
+    assert (model.text("chain.max_azimuth_rad"), model.field("chain.max_azimuth_rad").unit) == ("70", "°")
+    assert model.set("chain.max_azimuth_rad", "45")
+    assert model.value("chain.max_azimuth_rad") == math.radians(45.0)
+    assert not model.set("chain.max_azimuth_rad", "91")
 
 
 def test_what_cannot_work_is_refused_with_the_reason_and_the_former_value_stays() -> None:
