@@ -57,7 +57,11 @@ _MEASURES: Final = ("mps2", "mps", "m", "s", "hz", "db", "rad", "deg")
 """Endings that are no words."""
 _COUNTS: Final = ("hits", "window", "tentative", "confirmed")
 """Endings that name a unit only where the setting is a count."""
-_SPECIAL: Final = {"chain.mean_blocks": "K, mean blocks", "chain.music.max_paths": "Model order, max paths"}
+_SPECIAL: Final = {
+    "chain.mean_blocks": "K, mean blocks", "chain.music.max_paths": "Model order, max paths",
+    "chain.p_fa": "False-alarm probability", "chain.mnomp.p_overall": "False alarms, all cells",
+    "chain.mnomp.p_cell": "False alarms, one cell", "chain.calibration.gate_s": "Gate of direct path",
+}  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -483,7 +487,7 @@ _KINDS: Final[dict[Any, Kind]] = {
 def _title_of(name: str) -> str:
     """Return a name for people, without the unit that stands behind the value."""
     start, _, ending = name.rpartition("_")
-    return (start if start and ending in _MEASURES else name).replace("_", " ").capitalize()
+    return (start if start and ending in _MEASURES else name).replace("_", " ").capitalize().replace("snr", "SNR")
 
 
 def _unit_of(name: str, kind: Kind) -> str:

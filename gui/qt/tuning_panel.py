@@ -53,7 +53,7 @@ class TuningPanel(QFrame):
     def __init__(self, theme: Theme, model: TuningModel, sensor: Sensor, url: str, applier: Applier | None) -> None:
         super().__init__()
         self.setObjectName("card")
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(310)
         self._model, self._sensor, self._url, self._applier = model, sensor, url, applier
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search settings")
@@ -276,7 +276,7 @@ class SettingRow(QWidget):
         layout.addWidget(self.reset_button, 0, 3)
         layout.addWidget(self.reason, 1, 0, 1, 4)
         layout.setColumnStretch(0, 1)
-        self.unit.setFixedWidth(62)
+        self.unit.setFixedWidth(66)
         self.editor.setFixedWidth(98)
         self.label.setMinimumWidth(60)
 
@@ -332,7 +332,6 @@ class SettingRow(QWidget):
             self.editor.setCurrentText(text)
         elif self.editor.text() != text:
             self.editor.setText(text)
-            self.editor.setCursorPosition(0)
 
 
 def _tool_tip(field: Field) -> str:
