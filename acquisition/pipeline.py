@@ -2,9 +2,10 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isactrack.acquisition.compiling import explained_if_slow
 from isactrack.acquisition.settings_text import changed_settings
@@ -14,10 +15,16 @@ from isactrack.frame import Frame
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.chains import AnyChainConfig, Chain, make_chain
 from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
 from isactrack.tracking.config import TrackerConfig, bistatic_tracker_config
 from isactrack.tracking.tracker import Tracker
+from isactrack.tracks import Track
 from isactrack.truth import Truth
+
+if TYPE_CHECKING:
+    from isactrack.processing.products import MovingBlocks
+    from isactrack.processing.slow_time import SlowTime
 
 
 def default_tracker_config(
@@ -100,6 +107,19 @@ class Pipeline:
         self._index = 0
 
     @property
+    def wanted(self) -> frozenset[Product]:
+        """What is made for views besides; nothing at first, so that what nobody looks at costs nothing.
+
+        It may be set from any thread, and counts from the next snapshot on. What a sensor does not have is left out.
+        """
+        return self._chain.wanted
+
+    @wanted.setter
+    def wanted(self, products: Iterable[Product]) -> None:
+        with self._next_lock:  # else it might be set on a chain that is just being replaced
+            self._chain.wanted = frozenset(products)
+
+    @property
     def discarded_frames(self) -> int:
         """Frames that came and were of no use to the chain."""
         return self._former_discarded + self._chain.discarded_frames
@@ -108,6 +128,11 @@ class Pipeline:
     def left_out(self) -> int:
         """Outputs that were left out in a hurry."""
         return self._former_left_out + self._chain.left_out
+
+    @property
+    def sensor(self) -> Sensor:
+        """The sensor whose frames are taken."""
+        return self._sensor
 
     @property
     def chain_config(self) -> AnyChainConfig:
@@ -190,6 +215,10 @@ class Pipeline:
             tracks=tracks,
             truth=self._truth_at(output.time_s),
             tx_position_m=self._tx_position_m,
+            host_monotonic_ns=frame.host_monotonic_ns,
+            channel=output.products.channel,
+            range_azimuth=output.products.range_azimuth,
+            slow_time=_slow_time(output.products.blocks, tracks),
         )
         self._index += 1
         return snapshot
@@ -199,10 +228,12 @@ class Pipeline:
         with self._next_lock:
             chain, tracker = self._next_chain, self._next_tracker
             self._next_chain = self._next_tracker = None
+            if chain is not None:
+                self._former_discarded += self._chain.discarded_frames
+                self._former_left_out += self._chain.left_out
+                chain.wanted = self._chain.wanted
+                self._chain = chain
         if chain is not None:
-            self._former_discarded += self._chain.discarded_frames
-            self._former_left_out += self._chain.left_out
-            self._chain = chain
             self._interval = deque(maxlen=chain.interval_frames)
         if tracker is not None:
             tracker.take_over(self._tracker)
@@ -227,3 +258,12 @@ def _begins_anew(chain: bool, window: bool) -> tuple[str, ...]:
     if window:
         told.append("steps that the new window of confirmation does not know count as not seen")
     return tuple(told)
+
+
+def _slow_time(blocks: "MovingBlocks | None", tracks: tuple[Track, ...]) -> "SlowTime | None":
+    """Return what the blocks show at the tracks."""
+    if blocks is None:
+        return None
+    from isactrack.processing.slow_time import slow_time  # what a radar does not need
+
+    return slow_time(blocks, [track.track_id for track in tracks], [track.position_m for track in tracks])

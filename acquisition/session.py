@@ -35,6 +35,7 @@ from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.frame import Frame
 from isactrack.processing.chains import AnyChainConfig
+from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.tracking.config import TrackerConfig
@@ -323,7 +324,17 @@ class Session:
     ) -> None:
         self.close()
 
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """What makes the snapshots; its settings change through `reconfigure`."""
+        return self._pipeline
+
     # --- what viewers see --------------------------------------------------------------------------------------------
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have the pipeline make these for views besides, from the next snapshot on; from any thread, at any time."""
+        if self._pipeline is not None:
+            self._pipeline.wanted = products
 
     def subscribe(self, capacity: int = 2) -> Subscription:
         """Return a subscription to the snapshots from now on.

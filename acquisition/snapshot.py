@@ -12,6 +12,9 @@ from isactrack.truth import Truth
 
 if TYPE_CHECKING:
     from isactrack.processing.chains import Spectrum
+    from isactrack.processing.products import BlockChannel
+    from isactrack.processing.range_azimuth import RangeAzimuthMap
+    from isactrack.processing.slow_time import SlowTime
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -36,6 +39,16 @@ class Snapshot:
     tx_position_m
         Where the transmitter of a bistatic radio stands, x and y in the sensor frame; None for a radar, whose
         transmitter is at the origin like its receiver.
+    host_monotonic_ns
+        Arrival of the first byte of the interval's last frame on the host's monotonic clock, nanoseconds; 0 if it is
+        not known. Events have times of this clock.
+    channel
+        The newest block of a radio before and after what stands still was taken off; None for a radar.
+    range_azimuth
+        A radar's power over range and azimuth, if it was asked for (`Product.RANGE_AZIMUTH`).
+    slow_time
+        A radio's channel at each of the tracks over the blocks since the last snapshot, if it was asked for
+        (`Product.SLOW_TIME`).
     """
 
     index: int
@@ -47,6 +60,16 @@ class Snapshot:
     tracks: tuple[Track, ...]
     truth: Truth | None = None
     tx_position_m: tuple[float, float] | None = None
+    host_monotonic_ns: int = 0
+    channel: "BlockChannel | None" = None
+    range_azimuth: "RangeAzimuthMap | None" = None
+    slow_time: "SlowTime | None" = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays that it keeps for views, the map included once it is made."""
+        extras = (self.channel, self.range_azimuth, self.slow_time)
+        return self.spectrum.power.nbytes + sum(extra.nbytes for extra in extras if extra is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from isactrack.processing.clustering import link, merge
 from isactrack.processing.clutter import ClutterMap, fill_lost_chirps
 from isactrack.processing.fft_detector import FftDetector
 from isactrack.processing.mnomp_detector import MnompDetector
+from isactrack.processing.products import NO_PRODUCTS, Product, Products
+from isactrack.processing.range_azimuth import RangeAzimuth
 from isactrack.processing.spectra import RangeDopplerMap, range_spectrum
 
 __all__ = ["ChainConfig", "ChainOutput", "FmcwChain"]
@@ -57,11 +59,14 @@ class ChainOutput:
         Detections, the strongest first.
     spectrum
         The map that they were found in; without static clutter if it was removed.
+    products
+        What was made on demand beside it.
     """
 
     time_s: float
     detections: Detections
     spectrum: RangeDopplerMap
+    products: Products = NO_PRODUCTS
 
 
 class FmcwChain:
@@ -81,6 +86,11 @@ class FmcwChain:
     ------
     ConfigError
         If `coherent_frames` frames of the sensor are not evenly spaced in slow time.
+
+    Attributes
+    ----------
+    wanted
+        What is to be made besides, from the next output on.
     """
 
     def __init__(self, sensor: FmcwSensor, config: ChainConfig | None = None) -> None:
@@ -90,6 +100,12 @@ class FmcwChain:
         make = FftDetector if self._config.detector == "fft" else MnompDetector
         self._detector: Detector = make(self._sensor, self._config)
         self._clutter = ClutterMap(max(1.0, self._config.clutter_memory_s / self._sensor.frame_period_s))
+        self._range_azimuth = RangeAzimuth(
+            self._sensor,
+            windowed=self._config.detector == "fft",
+            slow_time_window=self._config.slow_time_window,
+        )
+        self.wanted: frozenset[Product] = frozenset()
         self._partial: list[Frame] = []
         self._discarded_frames = 0
 
@@ -182,13 +198,16 @@ class FmcwChain:
             ghost_power = self._clutter.ghost_power
         elif valid is not None:
             profiles = fill_lost_chirps(profiles, valid)
+        products = NO_PRODUCTS
+        if Product.RANGE_AZIMUTH in self.wanted:  # first: a detector may work in place
+            products = Products(range_azimuth=self._range_azimuth(profiles))
         data, rd_map = self._detector.map(profiles)
         if valid is not None and valid.mean() < _MIN_VALID_SHARE:
             detections = Detections.empty(time_s)
         else:
             detections = self._in_view(self._detector.detect(data, rd_map, ghost_power, time_s))
             detections = self._cluster(detections)
-        return ChainOutput(time_s=time_s, detections=detections, spectrum=rd_map)
+        return ChainOutput(time_s=time_s, detections=detections, spectrum=rd_map, products=products)
 
     def _in_view(self, detections: Detections) -> Detections:
         limit = self._config.max_azimuth_rad

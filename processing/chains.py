@@ -8,6 +8,7 @@ from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.processing.products import Product, Products
 from isactrack.sensor import Sensor
 
 if TYPE_CHECKING:
@@ -36,9 +37,16 @@ class AnyChainOutput(Protocol):
     def spectrum(self) -> "Spectrum":
         """The map that they were found in."""
 
+    @property
+    def products(self) -> Products:
+        """What was made beside it."""
+
 
 class Chain(Protocol):
     """What turns frames of a sensor, in order, into detections."""
+
+    wanted: frozenset[Product]
+    """What is to be made besides, from the next output on; may be set from another thread."""
 
     @property
     def discarded_frames(self) -> int:

@@ -6,6 +6,7 @@ unambiguous delay.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -138,6 +139,13 @@ def impulse_response(
     power
         Power (..., points); a single path of gain b shows ``|b|^2`` at its delay.
     """
+    grid, window = _windowed(sensor, pad)
+    return grid.delays_s, grid.power(np.asarray(csi, dtype=np.complex128) * window)
+
+
+@lru_cache(maxsize=8)
+def _windowed(sensor: OfdmSensor, pad: int) -> tuple[DelayGrid, FloatArray]:
+    """Return the grid of a radio and the Hann window (n_tones,) of its tones, which sums to 1."""
     grid = DelayGrid.of(sensor, pad)
     window = np.hanning(int(grid.comb[-1]) + 3)[1:-1][grid.comb]
-    return grid.delays_s, grid.power(np.asarray(csi, dtype=np.complex128) * (window / window.sum()))
+    return grid, np.asarray(window / window.sum())

@@ -28,6 +28,7 @@ from isactrack.processing.music import Music2d
 from isactrack.processing.music_spectrum import DelayAzimuthMap
 from isactrack.processing.ofdm_config import OfdmChainConfig
 from isactrack.processing.ofdm_receiver import OfdmReceiver
+from isactrack.processing.products import NO_PRODUCTS, BlockChannel, MovingBlocks, Product, Products
 from isactrack.processing.reference_path import make_calibration
 from isactrack.units import db_to_power
 
@@ -83,6 +84,8 @@ class OfdmChainOutput:
         The paths that the targets were made of.
     calibrations
         What was taken off each block since the last output, the newest last.
+    products
+        The newest block, and what was asked for.
     """
 
     time_s: float
@@ -90,6 +93,7 @@ class OfdmChainOutput:
     spectrum: DelayAzimuthMap
     paths: Paths
     calibrations: tuple[BlockCalibration, ...]
+    products: Products = NO_PRODUCTS
 
     @property
     def calibration(self) -> BlockCalibration:
@@ -99,12 +103,13 @@ class OfdmChainOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot:
-    """A block without clutter (rows, tones), and its noise in the same units."""
+    """A block without clutter (rows, tones), its noise in the same units, and the block as it was calibrated."""
 
     counter: int
     time_s: float
     noise_power: float
     channel: ComplexArray
+    calibrated: ComplexArray
 
 
 class OfdmChain:
@@ -122,6 +127,11 @@ class OfdmChain:
     ConfigError
         If the rows of the radio have no steering vectors, it is not known where its transmitter stands, or it sends
         several streams.
+
+    Attributes
+    ----------
+    wanted
+        What is to be made besides, from the next output on.
     """
 
     def __init__(self, sensor: OfdmSensor, config: OfdmChainConfig | None = None) -> None:
@@ -150,6 +160,8 @@ class OfdmChain:
         self._calibrations: list[BlockCalibration] = []
         self._skipped = SkippedBlocks()
         self._hop: int | None = None
+        self._shown = -1  # counter of the newest block of the last output
+        self.wanted: frozenset[Product] = frozenset()
         self._left_out = self._left_out_now = 0
 
     @property
@@ -195,6 +207,7 @@ class OfdmChain:
         self._calibrations.clear()
         self._skipped = SkippedBlocks()
         self._hop = None
+        self._shown = -1
         self._left_out = self._left_out_now = 0
 
     def take_calibrations(self) -> tuple[BlockCalibration, ...]:
@@ -264,7 +277,7 @@ class OfdmChain:
         if moving is None:
             return None
         noise = self._noise_power(info, calibration.gain_db) * self._clutter.noise_gain
-        return _Snapshot(frame.counter, time_s, noise, moving)
+        return _Snapshot(frame.counter, time_s, noise, moving, channel)
 
     def _receive(self, frame: Frame) -> tuple[NDArray[np.complexfloating], BlockInfo] | None:
         """Return the channel estimate (rows, tones) of a block in counts, and what is known of it; None without one."""
@@ -318,7 +331,29 @@ class OfdmChain:
             spectrum=found.spectrum,
             paths=found.paths,
             calibrations=self.take_calibrations(),
+            products=self._products(),
         )
+
+    def _products(self) -> Products:
+        """Return the newest block, and the blocks since the last output if they are asked for."""
+        newest, shown = self._window[-1], self._shown
+        self._shown = newest.counter
+        blocks = None
+        if Product.SLOW_TIME in self.wanted:
+            new = [one for one in self._window if one.counter > shown]
+            blocks = MovingBlocks(
+                time_s=np.array([one.time_s for one in new]),
+                channel=np.stack([one.channel for one in new]),
+                sensor=self._sensor,
+            )
+        channel = BlockChannel(
+            counter=newest.counter,
+            time_s=newest.time_s,
+            before=newest.calibrated.astype(np.complex64),
+            after=newest.channel.astype(np.complex64),
+            sensor=self._sensor,
+        )
+        return Products(channel=channel, blocks=blocks)
 
 
 def _longest_path_m(sensor: OfdmSensor, max_excess_m: float | None) -> float:

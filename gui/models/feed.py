@@ -10,6 +10,7 @@ from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
 from isactrack.events import Event
+from isactrack.processing.products import Product
 from isactrack.source import Source
 
 LIVE_CAPACITY = 64
@@ -28,6 +29,9 @@ class Feed(Protocol):
     @property
     def note(self) -> str:
         """What people should know about the source at all times; empty for nothing."""
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, for views that are seen, from the next snapshot on."""
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call, oldest first, a bounded number; never waits."""
@@ -68,6 +72,9 @@ class SessionLike(Protocol):
 
     def start(self) -> None:
         """Start taking frames in the background."""
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; also before the start."""
 
     def health(self) -> Health:
         """Return counters and rates; also before the start."""
@@ -115,6 +122,9 @@ class SessionFeed:
             # Subscribe first: what is published before nobody listens to would be lost.
             self._live = session.health().source is not Source.REPLAY
             self._subscription = session.subscribe(LIVE_CAPACITY if self._live else FILE_CAPACITY)
+            if not self._live:
+                # A file is processed once, before anybody knows which views will look at it: it costs little.
+                session.want(frozenset(Product))
             session.start()
         except BaseException:
             session.close()
@@ -129,6 +139,11 @@ class SessionFeed:
     def note(self) -> str:
         """The note that was given."""
         return self._note
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides; of a file all are made anyway."""
+        if self._live:
+            self._session.want(products)
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call."""

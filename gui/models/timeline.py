@@ -10,7 +10,7 @@ from isactrack.acquisition.snapshot import Snapshot
 DEFAULT_CAPACITY = 6000
 """Snapshots that are kept: five minutes at 20 Hz."""
 DEFAULT_MAX_BYTES = 512 * 1024 * 1024
-"""Bytes of maps that are kept; whichever limit is met first holds."""
+"""Bytes of maps and channels that are kept; whichever limit is met first holds."""
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -39,7 +39,7 @@ class Timeline:
     live
         Whether the stream has no end.
     max_bytes
-        Bytes of maps that are kept.
+        Bytes of maps and channels that are kept.
     clock
         Monotonic clock, seconds.
     """
@@ -113,9 +113,9 @@ class Timeline:
     def append(self, snapshot: Snapshot) -> None:
         """Take a new snapshot and let the oldest go if there is no room."""
         self._ring.append(snapshot)
-        self._bytes += snapshot.spectrum.power.nbytes
+        self._bytes += snapshot.nbytes
         while len(self._ring) > self._capacity or (self._bytes > self._max_bytes and len(self._ring) > 2):
-            self._bytes -= self._ring.popleft().spectrum.power.nbytes
+            self._bytes -= self._ring.popleft().nbytes
             self._dropped += 1
         if self._current is None:
             self._move(0)

@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Protocol, get_args, get_origin, get_type_hints
 
 from isactrack.acquisition.pipeline import SettingsChange, default_tracker_config
+from isactrack.acquisition.session import Session
 from isactrack.acquisition.settings_text import flat_settings
 from isactrack.errors import ConfigError, IsacError
 from isactrack.fmcw import FmcwSensor
@@ -412,6 +413,36 @@ class Applier:
             return Applied(wanted, self._target.reconfigure(wanted.chain, wanted.tracker))
         except Exception as error:  # noqa: BLE001 - a thread has no caller; the panel shows it
             return Applied(self.used, error=as_isac_error(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a panel needs; it outlives panels, which come and go with docks and themes.
+
+    Attributes
+    ----------
+    model
+        The settings.
+    sensor, url
+        The sensor that they are for, and its device: for session files.
+    applier
+        Hands settings to what runs; None where nothing runs, then they are shown and saved only.
+    """
+
+    model: TuningModel
+    sensor: Sensor
+    url: str
+    applier: Applier | None = None
+
+    @classmethod
+    def of(cls, session: Session) -> "Tuning | None":
+        """Return what tunes a session; None for one that processes nothing."""
+        pipeline = session.pipeline
+        if pipeline is None:
+            return None
+        used = Settings(pipeline.chain_config, pipeline.tracker_config)
+        model = TuningModel(used, Settings.default(pipeline.sensor))
+        return cls(model, pipeline.sensor, session.health().url, Applier(session, used))
 
 
 def value_text(value: Any) -> str:

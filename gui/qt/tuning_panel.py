@@ -23,8 +23,7 @@ from PySide6.QtWidgets import (
 from isactrack.errors import ConfigError, IsacError
 from isactrack.gui.models.session_file import load_settings, save_settings
 from isactrack.gui.models.theme import Theme
-from isactrack.gui.models.tuning import Applier, Field, Kind, TuningModel, value_text
-from isactrack.sensor import Sensor
+from isactrack.gui.models.tuning import Field, Kind, Tuning, value_text
 
 _POLL_MS = 50
 _FILTER = "Session file (*.toml)"
@@ -37,12 +36,8 @@ class TuningPanel(QFrame):
     ----------
     theme
         Colours.
-    model
-        The settings.
-    sensor
-        The sensor that they are for, and `url` the device: for session files.
-    applier
-        Hands settings to what runs; None where nothing runs, then they are only shown and saved.
+    tuning
+        The settings, and what they are handed to.
     """
 
     applied = Signal(object)
@@ -50,11 +45,11 @@ class TuningPanel(QFrame):
     failed = Signal(object)
     """Something could not be done; the `IsacError`."""
 
-    def __init__(self, theme: Theme, model: TuningModel, sensor: Sensor, url: str, applier: Applier | None) -> None:
+    def __init__(self, theme: Theme, tuning: Tuning) -> None:
         super().__init__()
         self.setObjectName("card")
         self.setMinimumWidth(310)
-        self._model, self._sensor, self._url, self._applier = model, sensor, url, applier
+        self._tuning, self._model, self._applier = tuning, tuning.model, tuning.applier
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search settings")
         self.search.setClearButtonEnabled(True)
@@ -63,7 +58,7 @@ class TuningPanel(QFrame):
         self.status = QLabel()
         self.status.setObjectName("muted")
         self.status.setWordWrap(True)
-        self.rows = {field.name: SettingRow(field, theme) for field in model.fields}
+        self.rows = {field.name: SettingRow(field, theme) for field in tuning.model.fields}
         self._sections: dict[str, QLabel] = {}
         for row in self.rows.values():
             row.entered.connect(partial(self._enter, row.field.name))
@@ -78,7 +73,7 @@ class TuningPanel(QFrame):
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._show()
-        self._tell("" if applier else "Nothing runs: settings are shown, and can be saved.")
+        self._tell("" if tuning.applier else "Nothing runs: settings are shown, and can be saved.")
 
     def undo(self) -> None:
         """Take back the last change."""
@@ -98,7 +93,7 @@ class TuningPanel(QFrame):
     def save(self, path: Path) -> bool:
         """Save the settings as a session file and return whether that worked; `failed` says why not."""
         try:
-            save_settings(path, self._model.settings, self._sensor, self._url)
+            save_settings(path, self._model.settings, self._tuning.sensor, self._tuning.url)
         except IsacError as error:
             self._fail(error)
             return False
@@ -108,7 +103,7 @@ class TuningPanel(QFrame):
     def load(self, path: Path) -> bool:
         """Take the settings of a session file and return whether that worked; `failed` says why not."""
         try:
-            self._model.replace(load_settings(path, self._sensor))
+            self._model.replace(load_settings(path, self._tuning.sensor))
         except IsacError as error:
             self._fail(error)
             return False

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
+from isactrack.processing.products import Product
 
 
 class View(Card):
@@ -31,6 +32,8 @@ class View(Card):
     """Name for people."""
     history_length: ClassVar[int] = 1
     """Snapshots that `show_snapshots` wants at most."""
+    products: ClassVar[frozenset[Product]] = frozenset()
+    """What the pipeline has to make besides while the view is seen."""
 
     pointed = Signal(str)
     """What lies under the pointer."""

@@ -21,6 +21,7 @@ from isactrack.errors import ConfigError, DeviceStateError
 from isactrack.events import EventKind
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.ofdm_config import OfdmChainConfig
+from isactrack.processing.products import Product
 from isactrack.tracking.config import TrackerConfig
 from isactrack.tracking.tracker import Tracker
 
@@ -117,6 +118,17 @@ def test_another_chain_keeps_the_tracks_and_the_counters() -> None:
     later = [pipeline.push(frame) for frame in frames[15:]]
     assert any(one is not None and one.detections.position_m.size for one in later)
     assert pipeline.discarded_frames == 0
+
+
+def test_what_views_want_is_made_by_another_chain_too() -> None:
+    frames = walker(6)
+    pipeline = Pipeline(offline.SENSOR)
+    pipeline.wanted = frozenset({Product.RANGE_AZIMUTH})
+    pipeline.push(frames[0])
+    pipeline.reconfigure(ChainConfig(min_snr_db=12.0))
+    snapshot = pipeline.push(frames[1])
+    assert pipeline.wanted == {Product.RANGE_AZIMUTH}
+    assert snapshot is not None and snapshot.range_azimuth is not None
 
 
 def test_settings_that_cannot_work_change_nothing_and_the_same_ones_neither() -> None:

@@ -19,6 +19,7 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.detections import Detections
 from isactrack.geometry import radial_velocity, xy_to_polar
 from isactrack.processing.music_spectrum import DelayAzimuthMap
+from isactrack.processing.products import Product
 from isactrack.processing.spectra import RangeDopplerMap
 from isactrack.source import Source
 from isactrack.tracks import Track, TrackStatus
@@ -178,6 +179,7 @@ class SyntheticFeed:
         self.state = health
         self.given = 0
         self.closed = 0
+        self.wanted: frozenset[Product] = frozenset()
         self._count = count
         self._per_poll = per_poll
 
@@ -189,6 +191,9 @@ class SyntheticFeed:
 
     def health(self) -> Health:
         return replace(self.state, running=self.state.running and self.given < self._count, frames=self.given)
+
+    def want(self, products: frozenset[Product]) -> None:
+        self.wanted = products
 
     def close(self) -> None:
         self.closed += 1

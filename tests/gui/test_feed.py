@@ -12,6 +12,7 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceNotFoundError
 from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import FILE_CAPACITY, LIVE_CAPACITY, Feed, Opening, SessionFeed, no_result_error
+from isactrack.processing.products import Product
 from isactrack.source import Source
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -42,6 +43,9 @@ class FakeSession:
         self.calls.append("start")
         if self._fault is not None:
             raise self._fault
+
+    def want(self, products: frozenset[Product]) -> None:
+        self.calls.append(f"want {', '.join(sorted(products))}")
 
     def health(self) -> Health:
         return self._health
@@ -86,6 +90,14 @@ def test_a_file_has_an_end_and_room_for_all_of_it(healthy: Health) -> None:
     session = FakeSession(replace(healthy, source=Source.REPLAY))
     assert not SessionFeed(session).live
     assert session.calls[0] == f"subscribe {FILE_CAPACITY}"
+
+
+def test_a_live_session_makes_what_is_seen_and_a_file_everything_from_its_start(healthy: Health) -> None:
+    live, file = FakeSession(healthy), FakeSession(replace(healthy, source=Source.REPLAY))
+    for session in (live, file):
+        SessionFeed(session).want(frozenset({Product.RANGE_AZIMUTH}))
+    assert live.calls[-2:] == ["start", "want range-azimuth"]
+    assert file.calls[1:] == ["want range-azimuth, slow-time", "start"]
 
 
 def test_a_feed_keeps_its_note(healthy: Health) -> None:

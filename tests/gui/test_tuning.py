@@ -11,16 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isactrack.acquisition.pipeline import SettingsChange
+from isactrack.acquisition.header import describe_device
+from isactrack.acquisition.pipeline import Pipeline, SettingsChange
 from isactrack.acquisition.plan import EXAMPLE, parse_plan
+from isactrack.acquisition.session import Session
+from isactrack.drivers.registry import open_device
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
 from isactrack.gui.models.session_file import load_settings, save_settings, with_settings
-from isactrack.gui.models.tuning import FIRST, Applier, Kind, Settings, TuningModel, value_text
+from isactrack.gui.models.tuning import FIRST, Applier, Kind, Settings, Tuning, TuningModel, value_text
 from isactrack.ofdm import OfdmSensor
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.chains import AnyChainConfig
 from isactrack.processing.ofdm_config import MusicConfig, OfdmChainConfig
+from isactrack.recordings import Recording, RecordingWriter, validate_recording
 from isactrack.sensor import Sensor
 from isactrack.tracking.config import TrackerConfig
 
@@ -278,6 +282,39 @@ def test_what_the_sensor_cannot_work_with_is_taken_back(wait_until: Callable[...
     assert model.settings == used
     assert model.error("chain.coherent_frames") is result.error
     assert not model.can_undo
+
+
+def test_a_session_on_a_simulated_radar_is_tuned_while_it_records(
+    tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    path = tmp_path / "tuned.h5"
+    device = open_device("sim://awr1642?scene=walker&seed=1")
+    sensor = device.configure(None)
+    recorder = RecordingWriter(path, describe_device(device))
+    pipeline = Pipeline(sensor, ChainConfig(p_fa=1e-5))
+    with Session(device, recorder=recorder, pipeline=pipeline) as session:
+        tuning = Tuning.of(session)
+        assert tuning is not None and tuning.applier is not None
+        assert tuning.model.value("chain.p_fa") == 1e-5 and not tuning.model.is_default
+        session.start()
+        tuning.model.set("chain.min_snr_db", "13")
+        tuning.model.set("tracker.gate_probability", "0.9")
+        tuning.applier.submit(tuning.model.settings)
+        wait_until(lambda: not tuning.applier.busy)
+        (result,) = tuning.applier.take()
+        assert result.error is None
+        wait_until(lambda: session.health().recorded_frames > 3)
+    with Recording(path) as recording:
+        texts = [event.text for event in recording.events]
+    assert "settings: chain.min_snr_db 10.0 -> 13.0; tracker.gate_probability 0.99 -> 0.9" in texts
+    assert not [check for check in validate_recording(path) if check.passed is False]
+
+
+def test_a_session_that_processes_nothing_has_nothing_to_tune() -> None:
+    device = open_device("sim://awr1642?scene=walker&seed=1")
+    device.configure(None)
+    with Session(device) as session:
+        assert Tuning.of(session) is None
 
 
 def test_texts_of_values() -> None:

@@ -24,7 +24,7 @@ from isactrack.errors import ConfigError, DeviceStateError, IsacError
 from isactrack.fmcw import FmcwSensor
 from isactrack.gui.models.exporting import ExportKind, settings_hash
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
-from isactrack.gui.models.tuning import Applier, Settings, TuningModel
+from isactrack.gui.models.tuning import Applier, Settings, Tuning, TuningModel
 from isactrack.gui.qt.export_dialog import ExportContext, ExportDialog, ExportView
 from isactrack.gui.qt.map_view import MapView
 from isactrack.gui.qt.plan_view import PlanView
@@ -88,7 +88,7 @@ def panel_of(
     apply_theme(application, theme)
     model, target = TuningModel(Settings.default(sensor)), Target()
     applier = Applier(target, model.settings)
-    panel = TuningPanel(theme, model, sensor, "sim://awr1642", applier)
+    panel = TuningPanel(theme, Tuning(model, sensor, "sim://awr1642", applier))
     opened.append(panel)
     panel.resize(340, 640)
     panel.show()

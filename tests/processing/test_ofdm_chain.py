@@ -18,6 +18,7 @@ from isactrack.processing.channel import CalibrationStatus
 from isactrack.processing.ofdm_chain import MAX_LEFT_OUT, OfdmChain, OfdmChainOutput, SkippedBlocks
 from isactrack.processing.ofdm_config import CalibrationConfig, OfdmChainConfig
 from isactrack.processing.ofdm_report import radio_report
+from isactrack.processing.products import Product
 from isactrack.units import SPEED_OF_LIGHT_MPS
 
 FloatArray = NDArray[np.float64]
@@ -304,3 +305,44 @@ def test_radios_that_it_cannot_work_with_are_refused(change: dict[str, object], 
     with pytest.raises(ConfigError, match=message) as error:
         OfdmChain(replace(RADIO, **change))  # type: ignore[arg-type]
     assert error.value.hint
+
+
+# --- what views draw -------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_block_comes_with_each_output_before_and_after_the_clutter(plain: list[OfdmChainOutput]) -> None:
+    for output in plain:
+        channel = output.products.channel
+        assert channel is not None
+        assert channel.counter == output.calibration.counter
+        assert channel.before.shape == channel.after.shape == (RADIO.n_rx, RADIO.n_tones)
+        assert channel.nbytes == 2 * RADIO.n_rx * RADIO.n_tones * 8
+        still, moving = (float(np.mean(np.abs(part) ** 2)) for part in (channel.before, channel.after))
+        assert moving < 0.02 * still  # a walker of 0.05 beside a direct path of 1
+        assert output.products.blocks is None  # nobody asked
+
+
+def test_blocks_come_once_each_while_they_are_wanted(walk: list[Frame]) -> None:
+    chain = OfdmChain(RADIO)
+    chain.wanted = frozenset({Product.SLOW_TIME})
+    times: list[float] = []
+    for frame in walk:
+        output = chain(frame, hurry=frame.counter % 20 < 10)  # every other estimate is left out
+        if output is not None and output.products.blocks is not None:
+            assert output.products.blocks.channel.shape[1:] == (RADIO.n_rx, RADIO.n_tones)
+            times += output.products.blocks.time_s.tolist()
+    assert chain.left_out > 0
+    assert len(times) > 60
+    np.testing.assert_allclose(np.diff(times), RADIO.frame_period_s, atol=1e-9)  # none is missing, none comes twice
+
+
+def test_a_chain_stops_handing_out_what_is_not_wanted_any_more(walk: list[Frame]) -> None:
+    chain = OfdmChain(RADIO)
+    chain.wanted = frozenset({Product.SLOW_TIME})
+    made = []
+    for frame in walk:
+        output = chain(frame)
+        if output is not None:
+            made.append(output.products.blocks)
+            chain.wanted = frozenset()
+    assert [blocks is not None for blocks in made] == [True] + [False] * (len(made) - 1)

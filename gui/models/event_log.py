@@ -1,0 +1,142 @@
+"""What happened beside the frames, as a log that can be filtered and that says where in time to go."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.events import Event, EventKind
+from isactrack.units import NS_PER_S
+
+CAPACITY: Final = 5000
+"""Events that are kept; the oldest go first."""
+MAX_TEXT: Final = 400
+"""Characters of a text that are kept."""
+KINDS: Final = tuple(EventKind)
+ANOTHER_RUN_NS: Final = NS_PER_S
+"""From this difference on, device time began at another moment: late frames are never that late."""
+HEADERS: Final = ("Time", "Kind", "What happened")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the log.
+
+    Attributes
+    ----------
+    number
+        Counts all lines ever, from 0.
+    host_monotonic_ns, host_utc_ns
+        When, on the host's clocks.
+    kind, text
+        The event.
+    """
+
+    number: int
+    host_monotonic_ns: int
+    host_utc_ns: int
+    kind: EventKind
+    text: str
+
+
+class EventLog:
+    """Bounded log of events, in the order in which they happened.
+
+    Events carry the host's clock, the display the device's. A snapshot knows both times of one frame, which `sync`
+    takes to tie them together. Device and host drift apart by parts in a million, so any frame of a run will do; after
+    a device was started anew, times are those of the run under the cursor.
+
+    Parameters
+    ----------
+    capacity
+        Lines that are kept.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._lines: deque[LogLine] = deque(maxlen=capacity)
+        self._kinds: frozenset[EventKind] = frozenset(KINDS)
+        self._shown: list[LogLine] = []
+        self._count = 0
+        self._device_start_ns: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def shown(self) -> Sequence[LogLine]:
+        """Lines of the kinds that are shown, oldest first."""
+        return self._shown
+
+    @property
+    def dropped(self) -> int:
+        """Lines that went to make room."""
+        return self._count - len(self._lines)
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Take events; any number, at any time, usually in order."""
+        late = False
+        for event in events:
+            text = " ".join(event.text.split())
+            text = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+            late |= bool(self._lines) and event.host_monotonic_ns < self._lines[-1].host_monotonic_ns
+            self._lines.append(
+                LogLine(self._count, event.host_monotonic_ns, event.host_utc_ns, EventKind(event.kind), text)
+            )
+            self._count += 1
+        if late:  # e.g. a marker is at hand at once, what the device says with the next frame
+            ordered = sorted(self._lines, key=lambda line: line.host_monotonic_ns)
+            self._lines.clear()
+            self._lines.extend(ordered)
+        self._filter()
+
+    def clear(self) -> None:
+        """Forget everything, for another session."""
+        self._lines.clear()
+        self._count = 0
+        self._device_start_ns = None
+        self._filter()
+
+    def show_kinds(self, kinds: Iterable[EventKind]) -> None:
+        """Show events of these kinds alone."""
+        self._kinds = frozenset(kinds)
+        self._filter()
+
+    def sync(self, snapshot: Snapshot) -> bool:
+        """Tie the clocks together by a snapshot; return whether times look different now than before."""
+        if snapshot.host_monotonic_ns == 0:
+            return False
+        start_ns = snapshot.host_monotonic_ns - round(snapshot.time_s * NS_PER_S)
+        if self._device_start_ns is not None and abs(start_ns - self._device_start_ns) < ANOTHER_RUN_NS:
+            return False
+        self._device_start_ns = start_ns
+        return True
+
+    def device_time_s(self, line: LogLine) -> float | None:
+        """Return the device time of a line, to seek to; None while the clocks are not tied together."""
+        if self._device_start_ns is None:
+            return None
+        return (line.host_monotonic_ns - self._device_start_ns) / NS_PER_S
+
+    def time_text(self, line: LogLine) -> str:
+        """Return when a line was: on the device's clock like the transport bar, or else the time of day in UTC."""
+        time_s = self.device_time_s(line)
+        if time_s is not None:
+            return f"{time_s:.1f} s".replace("-", "−")
+        if line.host_utc_ns <= 0:
+            return "–"
+        return f"{datetime.fromtimestamp(line.host_utc_ns / NS_PER_S, UTC):%H:%M:%S} UTC"
+
+    def why_empty(self) -> str:
+        """Return why there is nothing to see; empty if there is something."""
+        if self._shown:
+            return ""
+        if self._lines:
+            return f"All {len(self._lines)} events are of kinds that are not shown.\nSwitch kinds on above."
+        return (
+            "Nothing has happened beside the frames.\nMarkers, lost links, faults and what the device says show here."
+        )
+
+    def _filter(self) -> None:
+        self._shown = [line for line in self._lines if line.kind in self._kinds]

@@ -1,0 +1,89 @@
+"""The map of a radar over azimuth and range, with detections and tracks."""
+
+import math
+from collections.abc import Sequence
+
+from PySide6.QtGui import QBrush, QColor
+
+from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
+from isactrack.gui.models.theme import ColourMap, Theme
+from isactrack.gui.qt.explained import Explained
+from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.legend import Legend
+from isactrack.gui.qt.view import View
+from isactrack.processing.products import Product
+
+
+class RangeAzimuthView(View):
+    """Power over azimuth and range, in dB over the median of the map."""
+
+    name = "range_azimuth"
+    title = "Range–azimuth"
+    products = frozenset({Product.RANGE_AZIMUTH})
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, Legend(theme, (("ring", "detection"), ("dot", "track"))))
+        self._snapshot: Snapshot | None = None
+        self.reach_m = math.inf
+        self._brushes: dict[str, QBrush] = {}
+        self.map = ImagePlot(theme, X_LABEL, Y_LABEL, LEVELS)
+        self._detections, self._tracks = self.map.add_rings(), self.map.add_dots()
+        self.map.on_pointed(self.pointed.emit, readout)
+        self.content = Explained(self.map)
+        self.content.explain(self.empty_text())
+        self.body.addWidget(self.content, 1)
+
+    def show_snapshots(self, history: Sequence[Snapshot]) -> None:
+        """Draw the last of some snapshots."""
+        self._snapshot = history[-1]
+        self.content.explain(self.empty_text())
+        shown = make_range_azimuth(self._snapshot)
+        if shown is None:
+            return
+        extent = shown.extent
+        self.map.show_image(shown.image(), extent)
+        self.map.set_limits(*extent)
+        self.map.set_range(*extent[:3], min(extent[3], self.reach_m))
+        detections, tracks = shown.detections(), shown.tracks()
+        self._detections.setData(detections[:, 0], detections[:, 1])
+        brushes = [self._brush(track.track_id) for track in self._snapshot.tracks]
+        self._tracks.setData(tracks[:, 0], tracks[:, 1], brush=brushes or None)
+
+    def empty_text(self) -> str:
+        """Return why there is no map."""
+        return why_empty(self._snapshot)
+
+    def set_reach(self, reach_m: float, range_max_m: float) -> None:
+        """Show what is within a range of the receiver, from the next snapshot on."""
+        self.reach_m = math.inf if reach_m >= range_max_m else reach_m
+
+    def set_grid(self, visible: bool) -> None:
+        """Show or hide the grid."""
+        self.map.set_grid(visible)
+
+    def set_colour_map(self, colour_map: ColourMap) -> None:
+        """Take a colour map."""
+        self.map.set_colour_map(colour_map)
+
+    def fit_levels(self) -> None:
+        """Fit the levels to what is shown, once."""
+        self.map.fit_levels()
+
+    def frame(self) -> None:
+        """Show all azimuths and the ranges within reach again."""
+        self.map.frame()
+
+    def take_over(self, former: View) -> None:
+        """Keep the levels, and what part of the map was shown."""
+        if isinstance(former, RangeAzimuthView):
+            self.reach_m = former.reach_m
+            self.map.take_over(former.map)
+
+    def _brush(self, track_id: int) -> QBrush:
+        """Return the brush of a track, always the same object: the marks of a new one would be drawn anew each time."""
+        colour = track_colour(track_id, light=self.theme.light)
+        if colour not in self._brushes:
+            self._brushes[colour] = QBrush(QColor(colour))
+        return self._brushes[colour]
