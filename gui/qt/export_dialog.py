@@ -59,7 +59,7 @@ class ExportView:
     widget
         The view on the screen.
     make
-        Makes another one of its kind, for films.
+        Makes another one of its kind that looks alike, for films.
     """
 
     widget: View

@@ -1,6 +1,7 @@
 """Views as pictures: what the screen shows, drawings of it, and films."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,6 +13,8 @@ from PySide6.QtWidgets import QGraphicsItem, QWidget
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import RecordingError
 from isactrack.gui.models.exporting import Picture, Pictures
+from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.reach import Reach
 from isactrack.gui.qt.view import View
 
 
@@ -33,14 +36,12 @@ def draw_svg(widget: QWidget, title: str) -> bytes:
     generator.setSize(widget.size())
     generator.setViewBox(widget.rect())
     generator.setTitle(title)
-    caches = _without_caches(widget)
-    painter = QPainter(generator)
-    try:
-        widget.render(painter, QPoint())
-    finally:
-        painter.end()
-        for item, mode in caches:
-            item.setCacheMode(mode)
+    with _as_vectors(widget):
+        painter = QPainter(generator)
+        try:
+            widget.render(painter, QPoint())
+        finally:
+            painter.end()
     return bytes(buffer.data().data())
 
 
@@ -59,7 +60,7 @@ def film_pictures(
     Parameters
     ----------
     make
-        Makes the view; it is deleted at the end.
+        Makes the view, looking as it should; it is deleted at the end. What it reaches grows as it does on the screen.
     snapshots
         All snapshots: those before a row are what led there.
     rows
@@ -72,9 +73,10 @@ def film_pictures(
     view.resize(size)
     view.show()
     try:
-        shown, picture = -1, None
+        shown, picture, reach = -1, None, Reach()
         for row in rows:
             if picture is None or row != shown:
+                view.set_reach(reach.take(snapshots[row]), make_map(snapshots[row]).range_max_m)
                 view.show_snapshots(snapshots[max(0, row + 1 - view.history_length) : row + 1])
                 shown, picture = row, pixels(view)
             yield picture
@@ -83,12 +85,20 @@ def film_pictures(
         view.deleteLater()
 
 
-def _without_caches(widget: QWidget) -> list[tuple[QGraphicsItem, QGraphicsItem.CacheMode]]:
-    """Switch caches off, which would put pixels in place of axes; return what they were."""
-    changed = []
-    for plot in widget.findChildren(pg.GraphicsView):
-        for item in plot.scene().items():
-            if item.cacheMode() != QGraphicsItem.CacheMode.NoCache:
-                changed.append((item, item.cacheMode()))
-                item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
-    return changed
+@contextmanager
+def _as_vectors(widget: QWidget) -> Iterator[None]:
+    """Have all plots paint lines and texts, where they paint pixels that they keep to be quick."""
+    items = [item for plot in widget.findChildren(pg.GraphicsView) for item in plot.scene().items()]
+    caches = [(item, item.cacheMode()) for item in items]
+    exported = [item for item in items if isinstance(item, pg.GraphicsItem)]
+    for item in items:
+        item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
+    for item in exported:
+        item.setExportMode(True, {"antialias": True})
+    try:
+        yield
+    finally:
+        for item in exported:
+            item.setExportMode(False)
+        for item, mode in caches:
+            item.setCacheMode(mode)

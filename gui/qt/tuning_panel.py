@@ -48,7 +48,7 @@ class TuningPanel(QFrame):
     def __init__(self, theme: Theme, tuning: Tuning) -> None:
         super().__init__()
         self.setObjectName("card")
-        self.setMinimumWidth(310)
+        self.setMinimumWidth(340)
         self._tuning, self._model, self._applier = tuning, tuning.model, tuning.applier
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search settings")

@@ -23,11 +23,14 @@ from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import ConfigError, DeviceStateError, IsacError
 from isactrack.fmcw import FmcwSensor
 from isactrack.gui.models.exporting import ExportKind, settings_hash
+from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
 from isactrack.gui.models.tuning import Applier, Settings, Tuning, TuningModel
 from isactrack.gui.qt.export_dialog import ExportContext, ExportDialog, ExportView
 from isactrack.gui.qt.map_view import MapView
 from isactrack.gui.qt.plan_view import PlanView
+from isactrack.gui.qt.rendering import film_pictures, pixels
 from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.tuning_panel import TuningPanel
 from isactrack.ofdm import OfdmSensor
@@ -306,6 +309,20 @@ def test_a_film_is_made_or_cancelled_without_a_rest(dialog: ExportDialog, tmp_pa
         frames = list(film.decode(video=0))
         assert json.loads(film.metadata["comment"])["span"].startswith("0.000000 s")
     assert (len(frames), frames[0].width, frames[0].height) == (24, 320, 240)
+
+
+def test_a_film_shows_what_the_screen_shows(views: list[ExportView], make_snapshot: Callable[[int], Snapshot]) -> None:
+    snapshots = [make_snapshot(k) for k in range(20)]
+    first, again, last = film_pictures(views[1].make, snapshots, [10, 10, 19], QSize(480, 360))
+    assert first is again
+    assert first.shape == last.shape == (360, 480, 3)
+    assert 20 < (first != last).any(axis=2).sum() < 0.2 * 360 * 480
+    reach = Reach()
+    reach_m = [reach.take(snapshots[row]) for row in (10, 19)][-1]
+    views[1].widget.set_reach(reach_m, make_map(snapshots[19]).range_max_m)
+    views[1].widget.show_snapshots(snapshots[-views[1].widget.history_length :])
+    on_screen = pixels(views[1].widget)
+    assert (on_screen != last).any(axis=2).mean() < 0.02
 
 
 def test_closing_cancels(dialog: ExportDialog, tmp_path: Path) -> None:
