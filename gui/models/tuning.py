@@ -380,6 +380,17 @@ class Applier:
         with self._lock:
             return self._busy
 
+    def retarget(self, target: Tunable, used: Settings) -> None:
+        """Hand settings to something else from now on: a device that came back has a new session.
+
+        Parameters
+        ----------
+        target, used
+            What runs now, and the settings that it runs with; `submit` brings it to those of before.
+        """
+        with self._lock:
+            self._target, self._used = target, used
+
     def submit(self, settings: Settings) -> None:
         """Apply settings soon; of several that wait the newest alone."""
         with self._lock:
@@ -409,8 +420,10 @@ class Applier:
                 self._results.append(result)
 
     def _apply(self, wanted: Settings) -> Applied:
+        with self._lock:
+            target = self._target
         try:
-            return Applied(wanted, self._target.reconfigure(wanted.chain, wanted.tracker))
+            return Applied(wanted, target.reconfigure(wanted.chain, wanted.tracker))
         except Exception as error:  # noqa: BLE001 - a thread has no caller; the panel shows it
             return Applied(self.used, error=as_isac_error(error))
 

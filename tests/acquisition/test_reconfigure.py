@@ -17,6 +17,7 @@ from isactrack.acquisition.plan import parse_plan
 from isactrack.acquisition.session import Session
 from isactrack.acquisition.settings_text import EVENT_BYTES, event_texts
 from isactrack.detections import Detections
+from isactrack.drivers.registry import open_device
 from isactrack.errors import ConfigError, DeviceStateError
 from isactrack.events import EventKind
 from isactrack.processing.chain_config import ChainConfig
@@ -129,6 +130,27 @@ def test_what_views_want_is_made_by_another_chain_too() -> None:
     snapshot = pipeline.push(frames[1])
     assert pipeline.wanted == {Product.RANGE_AZIMUTH}
     assert snapshot is not None and snapshot.range_azimuth is not None
+
+
+@pytest.mark.slow
+def test_a_track_of_a_radio_outlives_another_chain() -> None:
+    with open_device("sim://bistatic?scene=lab-crossing&seed=1") as device:
+        pipeline = Pipeline(device.configure(None))
+        device.start()
+        ids, times = [], []
+        for k in range(260):
+            if k == 150:
+                former = pipeline.chain_config
+                assert isinstance(former, OfdmChainConfig)
+                pipeline.reconfigure(replace(former, mean_blocks=40), replace(pipeline.tracker_config, max_doubtful=9))
+            frame = device.read()
+            assert frame is not None
+            snapshot = pipeline.push(frame)
+            if snapshot is not None:
+                ids.append([track.track_id for track in snapshot.tracks])
+                times.append(snapshot.time_s)
+    assert 1 in ids[0:9][-1] and 1 in ids[-1]
+    assert times == sorted(times) and times[-1] > 0.95
 
 
 def test_settings_that_cannot_work_change_nothing_and_the_same_ones_neither() -> None:

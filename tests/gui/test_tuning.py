@@ -268,6 +268,21 @@ def test_settings_are_applied_beside_the_window_the_newest_alone(wait_until: Cal
     assert applier.take() == []
 
 
+def test_a_session_that_comes_after_another_gets_the_settings_of_before(wait_until: Callable[..., None]) -> None:
+    former, later, model = Target(), Target(), model_of(RADAR)
+    fresh = model.settings
+    applier = Applier(former, fresh)
+    model.set("chain.p_fa", "1e-4")
+    applier.submit(model.settings)
+    wait_until(lambda: not applier.busy)
+    applier.retarget(later, fresh)
+    assert applier.used == fresh
+    applier.submit(model.settings)
+    wait_until(lambda: not applier.busy)
+    assert later.given == former.given == [ChainConfig(p_fa=1e-4)]
+    assert applier.used == model.settings
+
+
 def test_what_the_sensor_cannot_work_with_is_taken_back(wait_until: Callable[..., None]) -> None:
     target, model = Target(), model_of(RADAR)
     applier = Applier(target, model.settings)
