@@ -48,6 +48,8 @@ LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S = 64, 10.0
 """The same for a pipeline that must not skip before the device has to wait too."""
 MAX_WAITING_BYTES = 64 * 2**20
 """Memory that the seconds of a queue may take; the frames above may wait in any case."""
+EVENTS_KEPT = 1000
+"""Events that are kept for who watches."""
 LATENCY_FRAMES = 100
 """Frames over which latency percentiles are taken."""
 
@@ -104,6 +106,8 @@ class Session:
             self._tap = RecorderTap(recorder, self._recorder_room, self._reason)
         self._last_tap = self._tap
         self._own_events: deque[Event] = deque()  # of this session, not yet handed to the recorder
+        self._happened: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._events_so_far = 0
         self._pipeline_queue: BoundedQueue[Item] = (
             LosslessQueue(room(sensor, LOSSLESS_PIPELINE_CAPACITY, LOSSLESS_PIPELINE_PATIENCE_S))
             if lossless_pipeline
@@ -213,7 +217,9 @@ class Session:
         with self._lock:
             tap, self._tap = self._tap, None
         if tap is not None:
-            tap.close(reason, self._take_own_events())
+            events = self._take_own_events()
+            self._note_events(events)
+            tap.close(reason, events)
 
     def mark(self, text: str) -> Event:
         """Put a marker of the person who records into the recording, from any thread, and return it.
@@ -335,6 +341,15 @@ class Session:
         """Have the pipeline make these for views besides, from the next snapshot on; from any thread, at any time."""
         if self._pipeline is not None:
             self._pipeline.wanted = products
+
+    def events_since(self, seen: int) -> tuple[list[Event], int]:
+        """Return what happened since the first `seen` events of this session, and how many there are by now.
+
+        Of more than `EVENTS_KEPT` events the oldest are left out.
+        """
+        with self._lock:
+            count = min(self._events_so_far - seen, len(self._happened))
+            return list(self._happened)[len(self._happened) - count :] if count > 0 else [], self._events_so_far
 
     def subscribe(self, capacity: int = 2) -> Subscription:
         """Return a subscription to the snapshots from now on.
@@ -500,6 +515,7 @@ class Session:
         for event in events:
             _log.info("%s: %s", event.kind, event.text)
         events += self._take_own_events()
+        self._note_events(events)
         packets = self._device.take_side_packets()
         tap = self._tap
         if tap is None:
@@ -512,6 +528,13 @@ class Session:
         except QueueClosedError:
             if tap.fatal:
                 raise
+
+    def _note_events(self, events: list[Event]) -> None:
+        """Keep events for who watches."""
+        if events:
+            with self._lock:
+                self._happened.extend(events)
+                self._events_so_far += len(events)
 
     def _take_own_events(self) -> list[Event]:
         with self._lock:

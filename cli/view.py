@@ -84,7 +84,8 @@ def command(
             every_frame = device.info.source is Source.REPLAY
             recorder = writers[0] if writers else None
             session = Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame)
-            return SessionFeed(session, note=_UNCLOSED if unclosed else "")
+            events = device.recorded_events if isinstance(device, ReplayDevice) else ()
+            return SessionFeed(session, note=_UNCLOSED if unclosed else "", events=events)
         except BaseException:
             device.close()
             raise

@@ -11,6 +11,7 @@ import numpy as np
 from isactrack.drivers.device import Device, DeviceInfo, DeviceStats
 from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError, DeviceTimeoutError, IsacError, RecordingError
+from isactrack.events import Event
 from isactrack.frame import Frame
 from isactrack.recordings.folder import open_recording
 from isactrack.recordings.reader import Recording
@@ -83,6 +84,11 @@ class ReplayDevice(Device):
     def closed_cleanly(self) -> bool:
         """Whether the recording was ended on purpose, see `Recording`."""
         return self._recording.closed_cleanly
+
+    @property
+    def recorded_events(self) -> list[Event]:
+        """What happened while the recording was made, markers among it."""
+        return list(self._recording.events)
 
     @property
     def profile_text(self) -> str:

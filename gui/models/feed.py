@@ -1,7 +1,7 @@
 """Where the viewer's snapshots come from, and opening it without holding up the window."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +35,9 @@ class Feed(Protocol):
 
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call, oldest first, a bounded number; never waits."""
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, oldest first."""
 
     def health(self) -> Health:
         """Return counters and rates."""
@@ -76,6 +79,9 @@ class SessionLike(Protocol):
     def want(self, products: frozenset[Product]) -> None:
         """Have these made besides; also before the start."""
 
+    def events_since(self, seen: int) -> tuple[list[Event], int]:
+        """Return what happened since the first `seen` events, and how many there are by now."""
+
     def health(self) -> Health:
         """Return counters and rates; also before the start."""
 
@@ -109,14 +115,22 @@ class SessionFeed:
         See `Feed.note`.
     make_recorder
         Makes the writer of a file, for recordings on demand; None if there are none.
+    events
+        What a recording holds of events, which are given out first.
     """
 
     def __init__(
-        self, session: SessionLike, note: str = "", make_recorder: Callable[[Path], Recorder] | None = None
+        self,
+        session: SessionLike,
+        note: str = "",
+        make_recorder: Callable[[Path], Recorder] | None = None,
+        events: Iterable[Event] = (),
     ) -> None:
         self._session = session
         self._note = note
         self._make_recorder = make_recorder
+        self._recorded_events = list(events)
+        self._events_seen = 0
         self._closed = False
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
@@ -148,6 +162,12 @@ class SessionFeed:
     def poll(self) -> list[Snapshot]:
         """Return what came since the last call."""
         return self._subscription.drain()
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call."""
+        recorded, self._recorded_events = self._recorded_events, []
+        events, self._events_seen = self._session.events_since(self._events_seen)
+        return recorded + events
 
     def health(self) -> Health:
         """Return the session's health, with at least the snapshots that this viewer skipped."""

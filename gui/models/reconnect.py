@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
+from isactrack.acquisition.session import new_event
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
+from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import LiveFeed
+from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before the tries; the last one goes on."""
@@ -56,6 +59,8 @@ class ReconnectingFeed:
         self._recording: tuple[Path, RecordingLimits] | None = None
         self._parts = 1
         self._closed = False
+        self._wanted: frozenset[Product] = frozenset()
+        self._own_events: list[Event] = []
         self.reconnections = 0
 
     @property
@@ -85,6 +90,19 @@ class ReconnectingFeed:
         if not snapshots and not health.running and isinstance(health.error, DeviceError):
             self._lose(feed, health)
         return snapshots
+
+    def want(self, products: frozenset[Product]) -> None:
+        """Have these made besides, also once the device is there again."""
+        self._wanted = products
+        if self._feed is not None:
+            self._feed.want(products)
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, the loss of the device and its return among it."""
+        events, self._own_events = self._own_events, []
+        if self._feed is not None:
+            events += self._feed.take_events()
+        return events
 
     def health(self) -> Health:
         """Return the health of the present session, or that of the lost one, as if it went on."""
@@ -128,6 +146,8 @@ class ReconnectingFeed:
         _log.warning("lost %s: %s", health.url, health.error)
         recording = self._recording is not None and health.recording_path is not None
         feed.close()
+        self._own_events += feed.take_events()
+        self._own_events.append(new_event(EventKind.LINK, f"the device is lost: {health.error}"))
         self._last_health = feed.health()
         if not recording:
             self._recording = None
@@ -168,6 +188,8 @@ class ReconnectingFeed:
             return
         self._feed, self._lost = feed, None
         self.reconnections += 1
+        feed.want(self._wanted)
+        self._own_events.append(new_event(EventKind.LINK, f"the device is there again, tries: {self._tries}"))
         _log.info("there again after %d tries", self._tries)
         if self._recording is not None:
             self._go_on_recording(feed, *self._recording)

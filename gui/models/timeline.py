@@ -152,6 +152,11 @@ class Timeline:
             position += direction
         self.seek(position)
 
+    def seek_time(self, time_s: float) -> None:
+        """Stand still at the kept snapshot whose device time (s) is nearest."""
+        if self._ring:
+            self.seek(min(range(len(self._ring)), key=lambda k: abs(self._ring[k].time_s - time_s)))
+
     def go_start(self) -> None:
         """Go to the oldest snapshot; a file that plays goes on playing from there."""
         self.jump(0)

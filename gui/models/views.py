@@ -55,4 +55,19 @@ class ViewEntry:
 VIEWS = (
     ViewEntry("map", "Map", "isactrack.gui.qt.map_view:MapView", Place.TOP_LEFT, "1", ("Capture",)),
     ViewEntry("plan", "Plan", "isactrack.gui.qt.plan_view:PlanView", Place.TOP_RIGHT, "2", ("Capture", "Tracking")),
-)
+    ViewEntry(
+        "range_azimuth", "Range–azimuth", "isactrack.gui.qt.range_azimuth_view:RangeAzimuthView", Place.TOP_LEFT, "3"
+    ),
+    ViewEntry(
+        "range_time", "Range over time", "isactrack.gui.qt.range_time_view:RangeTimeView", Place.BOTTOM_LEFT, "4"
+    ),
+    ViewEntry("impulse", "Impulse response", "isactrack.gui.qt.impulse_view:ImpulseView", Place.BOTTOM_LEFT, "5"),
+    ViewEntry(
+        "micro_doppler", "Micro-Doppler", "isactrack.gui.qt.micro_doppler_view:MicroDopplerView", Place.BOTTOM_LEFT,
+        "6", ("Tracking",),
+    ),
+    ViewEntry(
+        "tracks", "Tracks", "isactrack.gui.qt.track_table_view:TrackTableView", Place.BOTTOM_RIGHT, "7", ("Tracking",)
+    ),
+    ViewEntry("events", "Events", "isactrack.gui.qt.event_log_view:EventLogView", Place.BOTTOM_RIGHT, "8"),
+)  # fmt: skip

@@ -14,6 +14,7 @@ from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.views import ViewEntry
 from isactrack.gui.qt.view import View
 from isactrack.gui.qt.view_dock import Look, ViewDock
+from isactrack.processing.products import Product
 
 
 class DockArea(QMainWindow):
@@ -31,6 +32,8 @@ class DockArea(QMainWindow):
     """A view could not do what it was asked for: its title and the exception."""
     pointed = Signal(str)
     """What lies under the pointer."""
+    seek_requested = Signal(float)
+    """The user wants to see a device time (s)."""
 
     def __init__(self, entries: Sequence[ViewEntry], look: Look) -> None:
         super().__init__()
@@ -91,6 +94,19 @@ class DockArea(QMainWindow):
         for dock in self.docks.values():
             if dock.error is not None:
                 dock.build()
+
+    @property
+    def products(self) -> frozenset[Product]:
+        """What the views that are seen want to be made besides."""
+        seen = [dock.view for dock in self.docks.values() if dock.is_seen and dock.view is not None]
+        return frozenset().union(*(view.products for view in seen))
+
+    def _pick_track(self, picked_in: ViewDock, track_id: int | None) -> None:
+        """Let all other views show that a track was picked in one."""
+        for dock in self.docks.values():
+            if dock is not picked_in:
+                dock.ask(lambda view: view.pick_track(track_id))
+                dock.forget_drawn()
 
     def blame(self, error: Exception) -> bool:
         """Stop the view in whose code an exception arose; return whether it was in one."""
@@ -196,5 +212,7 @@ class DockArea(QMainWindow):
     def _add(self, entry: ViewEntry) -> None:
         dock = ViewDock(entry, self.look)
         dock.pointed.connect(self.pointed)
+        dock.seek_requested.connect(self.seek_requested)
+        dock.track_picked.connect(lambda track_id: self._pick_track(dock, track_id))
         dock.failed.connect(lambda error: self.failed.emit(entry.title, error))
         self.docks[entry.name] = dock

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QAction, QBrush, QColor
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QTableView, QToolButton, QWidget
 
@@ -74,9 +74,6 @@ class EventLogView(View):
     name = "events"
     title = "Events"
 
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
-
     def __init__(self, theme: Theme) -> None:
         self.summary, self.filter_button = Note(), QToolButton()
         super().__init__(theme, _header(self.summary, self.filter_button))
@@ -101,7 +98,7 @@ class EventLogView(View):
         """What the log holds."""
         return self.model.log
 
-    def append(self, events: Iterable[Event]) -> None:
+    def take_events(self, events: Iterable[Event]) -> None:
         """Take new events; the log stays at its end if that is what is seen."""
         new = list(events)
         if not new:
@@ -112,7 +109,7 @@ class EventLogView(View):
         if at_end:
             self.table.scrollToBottom()
 
-    def clear(self) -> None:
+    def forget_run(self) -> None:
         """Forget everything, for another session."""
         self._change(self.log.clear)
 

@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         if self.feed is None and (feed := self._opening.take()) is not None:
             self.feed = feed
             self.timeline = Timeline(self._capacity, live=feed.live)
+            self.views.ask(lambda view: view.forget_run())
             self.timeline.loop = self._actions["loop"].isChecked()
             self._show_transport()
             self._refresh_health()
@@ -159,9 +160,13 @@ class MainWindow(QMainWindow):
         if self.feed is None:
             return
         running = self.health is not None and self.health.running
+        self.feed.want(self.views.products)
         snapshots = self.feed.poll()
         for snapshot in snapshots:
             self.timeline.append(snapshot)
+        events = self.feed.take_events()
+        if events:
+            self.views.ask(lambda view: view.take_events(events))
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
             self.error = no_result_error(self._opening.name, self.health)
@@ -493,6 +498,7 @@ class MainWindow(QMainWindow):
             ),
         )  # fmt: skip
         self.views.pointed.connect(self._pointer.setText)
+        self.views.seek_requested.connect(lambda time_s: self._then_show(lambda: self.timeline.seek_time(time_s))())
         self.views.failed.connect(self._on_view_failed)
         for title, error in self.views.errors:
             self._on_view_failed(title, error)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
@@ -26,9 +25,6 @@ class MicroDopplerView(View):
     history_length = HISTORY
     products = frozenset({Product.SLOW_TIME})
 
-    chosen = Signal(object)
-    """The user has chosen a track: its id, None for the strongest."""
-
     def __init__(self, theme: Theme) -> None:
         self.box = _make_box()
         super().__init__(theme, _header(self.box))
@@ -51,7 +47,7 @@ class MicroDopplerView(View):
         """The track that is shown, None if none is."""
         return None if self.current is None else self.current.track_id
 
-    def choose(self, track_id: int | None) -> None:
+    def pick_track(self, track_id: int | None) -> None:
         """Show a track, None for the strongest; e.g. when it was picked in another view."""
         self.model.choose(track_id)
         self._list_tracks()
@@ -122,8 +118,8 @@ class MicroDopplerView(View):
 
     def _on_activated(self, index: int) -> None:
         track_id = self.box.itemData(index)
-        self.choose(track_id)
-        self.chosen.emit(track_id)
+        self.pick_track(track_id)
+        self.track_picked.emit(track_id)
 
     def _readout(self, x: float, y: float, level_db: float | None) -> str:
         return "" if self.current is None else self.current.readout(x, y, level_db)

@@ -8,7 +8,6 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     Qt,
-    Signal,
 )
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
@@ -163,9 +162,6 @@ class TrackTableView(View):
     name = "tracks"
     title = "Tracks"
 
-    picked = Signal(int)
-    """The user has picked a track: its id."""
-
     def __init__(self, theme: Theme) -> None:
         self.summary = Note()
         super().__init__(theme, self.summary)
@@ -198,7 +194,7 @@ class TrackTableView(View):
         self.content.explain(self.empty_text())
         self.summary.setText(_summary(self._snapshot))
 
-    def pick(self, track_id: int | None) -> None:
+    def pick_track(self, track_id: int | None) -> None:
         """Pick a track, None for none; e.g. when it was picked in another view. Nothing is emitted."""
         self.track_id = track_id
         self._select_picked()
@@ -221,7 +217,7 @@ class TrackTableView(View):
     def _on_current_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():
             self.track_id = self.model.table.id_at(current.row())
-            self.picked.emit(self.track_id)
+            self.track_picked.emit(self.track_id)
 
     def _select_picked(self) -> None:
         """Let the selection follow the picked track."""

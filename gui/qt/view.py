@@ -1,12 +1,13 @@
 """What the window asks of each view that it docks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.events import Event
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
 from isactrack.processing.products import Product
@@ -37,6 +38,10 @@ class View(Card):
 
     pointed = Signal(str)
     """What lies under the pointer."""
+    track_picked = Signal(object)
+    """The user has picked a track: its id, None for none."""
+    seek_requested = Signal(float)
+    """The user wants to see a device time (s)."""
 
     def __init__(self, theme: Theme, legend: QWidget) -> None:
         super().__init__(self.title, legend)
@@ -70,6 +75,15 @@ class View(Card):
 
     def fit_levels(self) -> None:
         """Fit the levels of the colour map to what is shown, once."""
+
+    def pick_track(self, track_id: int | None) -> None:
+        """Show that a track was picked in another view, None for none; nothing is emitted."""
+
+    def take_events(self, events: Iterable[Event]) -> None:
+        """Take events that are new, also while the view is not seen."""
+
+    def forget_run(self) -> None:
+        """Forget everything of the run so far: another source is shown."""
 
     def take_over(self, former: "View") -> None:
         """Go on as the view of the same kind did that this one replaces: where the user has zoomed, levels."""

@@ -64,6 +64,10 @@ class ViewDock(QDockWidget):
     """The view could not do what it was asked for; the exception."""
     pointed = Signal(str)
     """What lies under the pointer."""
+    track_picked = Signal(object)
+    """The user has picked a track in it: its id, None for none."""
+    seek_requested = Signal(float)
+    """The user wants to see a device time (s)."""
 
     def __init__(self, entry: ViewEntry, look: Look) -> None:
         super().__init__(entry.title)
@@ -97,6 +101,8 @@ class ViewDock(QDockWidget):
             self.fail(error)
             return
         view.pointed.connect(self.pointed)
+        view.track_picked.connect(self.track_picked)
+        view.seek_requested.connect(self.seek_requested)
         self.view = view
         self._put(view, view.header)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.detections import Detections
+from isactrack.events import Event
 from isactrack.geometry import radial_velocity, xy_to_polar
 from isactrack.processing.music_spectrum import DelayAzimuthMap
 from isactrack.processing.products import Product
@@ -191,6 +192,10 @@ class SyntheticFeed:
 
     def health(self) -> Health:
         return replace(self.state, running=self.state.running and self.given < self._count, frames=self.given)
+
+    def take_events(self) -> list[Event]:
+        """Nothing happens."""
+        return []
 
     def want(self, products: frozenset[Product]) -> None:
         self.wanted = products

@@ -36,6 +36,7 @@ class FakeSession:
     def __init__(self, health: Health, fault: Exception | None = None) -> None:
         self.calls: list[str] = []
         self.subscription = FakeSubscription()
+        self.events: list[Event] = []
         self._health = health
         self._fault = fault
 
@@ -43,6 +44,9 @@ class FakeSession:
         self.calls.append("start")
         if self._fault is not None:
             raise self._fault
+
+    def events_since(self, seen: int) -> tuple[list[Event], int]:
+        return self.events[seen:], len(self.events)
 
     def want(self, products: frozenset[Product]) -> None:
         self.calls.append(f"want {', '.join(sorted(products))}")
@@ -98,6 +102,15 @@ def test_a_live_session_makes_what_is_seen_and_a_file_everything_from_its_start(
         SessionFeed(session).want(frozenset({Product.RANGE_AZIMUTH}))
     assert live.calls[-2:] == ["start", "want range-azimuth"]
     assert file.calls[1:] == ["want range-azimuth, slow-time", "start"]
+
+
+def test_events_of_a_recording_come_first_and_each_once(healthy: Health) -> None:
+    session = FakeSession(healthy)
+    old, new = (new_event(EventKind.MARKER, text) for text in ("in the file", "now"))
+    feed = SessionFeed(session, events=[old])
+    session.events.append(new)
+    assert feed.take_events() == [old, new]
+    assert feed.take_events() == []
 
 
 def test_a_feed_keeps_its_note(healthy: Health) -> None:

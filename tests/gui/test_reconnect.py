@@ -13,8 +13,10 @@ from isactrack.acquisition.session import Session
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.drivers.registry import open_device
 from isactrack.errors import ConfigError, DeviceNotFoundError, DeviceStateError, DeviceTimeoutError
+from isactrack.events import Event
 from isactrack.gui.models.feed import SessionFeed
 from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.processing.products import Product
 from isactrack.recordings import RecordingWriter, open_recording
 
 LOST = DeviceTimeoutError("no data for 2 s", "look at the cable")
@@ -27,6 +29,7 @@ class FakeFeed:
         self.state = health
         self.calls: list[str] = []
         self.snapshots: list[Snapshot] = []
+        self.wanted: frozenset[Product] = frozenset()
 
     live = True
     note = "a note"
@@ -34,6 +37,12 @@ class FakeFeed:
     def poll(self) -> list[Snapshot]:
         new, self.snapshots = self.snapshots, []
         return new
+
+    def want(self, products: frozenset[Product]) -> None:
+        self.wanted = products
+
+    def take_events(self) -> list[Event]:
+        return []
 
     def health(self) -> Health:
         return self.state
@@ -108,6 +117,7 @@ def test_a_lost_device_is_tried_again_with_growing_pauses(bench: Bench, make_sna
     assert bench.failures == 0
     bench.step(3.1)
     assert len(bench.feeds) == 2 and bench.feed.reconnections == 1
+    assert ["lost" in event.text for event in bench.feed.take_events()] == [True, False]
     assert bench.feed.note == "a note"
     bench.feed.close()
     assert bench.feeds[1].calls == ["close"]

@@ -141,11 +141,11 @@ def test_all_views_are_drawn(
         history = [radio(make_radio_snapshot(k)) for k in range(80) if not 30 <= k < 40]
     history = [replace(one, host_monotonic_ns=int((100.0 + one.time_s) * 1e9)) for one in history]
     page, views = show(*ALL, theme=theme, size=size)
-    views[5].append(events())
+    views[5].take_events(events())
     for view in views:
         view.set_grid(True)
         view.show_snapshots(history[-view.history_length :])
-    views[4].pick(5)
+    views[4].pick_track(5)
     QApplication.processEvents()
     page.grab().save(str(shots / f"views-{sensor}-{size[0]}.png"))
     empty = {view.name for view in views if view.empty_text()}
@@ -236,19 +236,19 @@ def test_a_track_is_chosen_by_its_id_or_the_strongest_is_taken(show: Show, make_
     view.show_snapshots(history)
     assert view.track_id in (4, 5)  # the third is tentative
     assert [view.box.itemText(k) for k in range(4)] == ["Strongest track", "Track 4", "Track 5", "Track 6"]
-    told = QSignalSpy(view.chosen)
+    told = QSignalSpy(view.track_picked)
     view.box.setCurrentIndex(3)
     view.box.activated.emit(3)
     assert view.track_id == 6
     assert told.at(0)[0] == 6
     assert view.note.text().startswith("Track 6 at ")
-    view.choose(77)
+    view.pick_track(77)
     assert view.track_id is None
     assert "no track 77" in view.content.text
     assert view.box.currentText() == "Track 77"
     view.fit_levels()
     mine = view.map.levels
-    view.choose(None)
+    view.pick_track(None)
     assert view.content.text == ""
     assert view.box.currentText() == "Strongest track"
     assert view.map.levels == mine  # they stay while nobody is there, and for another track
@@ -265,7 +265,7 @@ def test_the_picked_track_keeps_its_row_wherever_it_is_sorted_to(show: Show, mak
     view = show(TrackTableView)
     base = make_snapshot(0)
     view.show_snapshots([replace(base, tracks=(track(1, (0.0, 2.0)), track(2, (0.0, 3.0)), track(3, (0.0, 4.0))))])
-    told = QSignalSpy(view.picked)
+    told = QSignalSpy(view.track_picked)
     QTest.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=_middle(view, 1))
     assert (told.count(), told.at(0)[0], view.track_id) == (1, 2, 2)
     view.table.sortByColumn(4, Qt.SortOrder.DescendingOrder)
@@ -280,7 +280,7 @@ def test_the_picked_track_keeps_its_row_wherever_it_is_sorted_to(show: Show, mak
     assert told.count() == 1  # only the user picks
     QTest.keyClick(view.table, Qt.Key.Key_Down)
     assert told.at(1)[0] == 3
-    view.pick(None)
+    view.pick_track(None)
     assert _selected(view) is None
 
 
@@ -326,7 +326,7 @@ def _selected(view: TrackTableView) -> int | None:
 
 def test_a_click_asks_for_the_time_of_a_line(show: Show, make_snapshot: MakeSnapshot) -> None:
     view = show(EventLogView)
-    view.append(events())
+    view.take_events(events())
     asked = QSignalSpy(view.seek_requested)
     at = view.table.visualRect(view.model.index(1, 2)).center()
     QTest.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -339,7 +339,7 @@ def test_a_click_asks_for_the_time_of_a_line(show: Show, make_snapshot: MakeSnap
 
 def test_kinds_are_filtered_and_the_filter_survives_a_new_view(show: Show) -> None:
     view = show(EventLogView)
-    view.append(events())
+    view.take_events(events())
     assert view.summary.text() == "4"
     for kind, action in view.kinds.items():
         action.setChecked(kind is EventKind.MARKER)
@@ -351,16 +351,16 @@ def test_kinds_are_filtered_and_the_filter_survives_a_new_view(show: Show) -> No
     assert other.model.rowCount() == 1
     other.kinds[EventKind.MARKER].setChecked(False)
     assert "Switch kinds on" in other.content.text
-    other.clear()
+    other.forget_run()
     assert "Nothing has happened" in other.content.text
 
 
 def test_the_log_follows_its_end_only_if_that_is_seen(show: Show) -> None:
     view = show(EventLogView)
     many = [replace(events()[0], host_monotonic_ns=k * 10**9, text=f"event {k}") for k in range(200)]
-    view.append(many)
+    view.take_events(many)
     bar = view.table.verticalScrollBar()
     assert bar.value() == bar.maximum() > 0
     bar.setValue(10)
-    view.append([replace(events()[0], host_monotonic_ns=999 * 10**9)])
+    view.take_events([replace(events()[0], host_monotonic_ns=999 * 10**9)])
     assert bar.value() == 10
