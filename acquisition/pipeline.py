@@ -1,15 +1,19 @@
 """From frames to tracks, one frame at a time."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from isactrack.acquisition.compiling import explained_if_slow
+from isactrack.acquisition.settings_text import changed_settings
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.processing.chains import AnyChainConfig, make_chain
+from isactrack.processing.chain_config import ChainConfig
+from isactrack.processing.chains import AnyChainConfig, Chain, make_chain
 from isactrack.processing.ofdm_config import OfdmChainConfig
 from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
@@ -48,6 +52,22 @@ def default_tracker_config(
     return bistatic_tracker_config(ofdm.hop_blocks * sensor.frame_period_s, **settings)
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """What other settings of a running pipeline bring.
+
+    Attributes
+    ----------
+    changes
+        Each setting that is another one now, e.g. ``"chain.p_fa 1e-06 -> 1e-08"``; none if nothing changes.
+    begins_anew
+        What cannot go on as it was, for people.
+    """
+
+    changes: tuple[str, ...] = ()
+    begins_anew: tuple[str, ...] = ()
+
+
 class Pipeline:
     """A detection chain and a tracker behind each other.
 
@@ -70,9 +90,17 @@ class Pipeline:
         chain_config: AnyChainConfig | None = None,
         tracker_config: TrackerConfig | None = None,
     ) -> None:
+        self._sensor = sensor
+        self._chain_config = chain_config or (ChainConfig() if isinstance(sensor, FmcwSensor) else OfdmChainConfig())
+        self._tracker_config = tracker_config or default_tracker_config(sensor, chain_config)
         with explained_if_slow():
-            self._chain = make_chain(sensor, chain_config)
-            self._tracker = Tracker(tracker_config or default_tracker_config(sensor, chain_config))
+            self._chain = make_chain(sensor, self._chain_config)
+            self._tracker = Tracker(self._tracker_config)
+        self._reconfiguring = threading.Lock()  # one caller at a time; making a chain may take long
+        self._next_lock = threading.Lock()  # never held for long: the pipeline's thread takes it with each frame
+        self._next_chain: Chain | None = None
+        self._next_tracker: Tracker | None = None
+        self._former_discarded = self._former_left_out = 0
         self._tx_position_m = None if isinstance(sensor, FmcwSensor) else sensor.tx_position_m
         # The frames that the next output is made of: counter, whether it is complete, and truth of each.
         self._interval: deque[tuple[int, bool, Truth | None]] = deque(maxlen=self._chain.interval_frames)
@@ -88,17 +116,71 @@ class Pipeline:
 
     @wanted.setter
     def wanted(self, products: Iterable[Product]) -> None:
-        self._chain.wanted = frozenset(products)
+        with self._next_lock:  # else it might be set on a chain that is just being replaced
+            self._chain.wanted = frozenset(products)
 
     @property
     def discarded_frames(self) -> int:
         """Frames that came and were of no use to the chain."""
-        return self._chain.discarded_frames
+        return self._former_discarded + self._chain.discarded_frames
 
     @property
     def left_out(self) -> int:
         """Outputs that were left out in a hurry."""
-        return self._chain.left_out
+        return self._former_left_out + self._chain.left_out
+
+    @property
+    def sensor(self) -> Sensor:
+        """The sensor whose frames are taken."""
+        return self._sensor
+
+    @property
+    def chain_config(self) -> AnyChainConfig:
+        """Settings of the chain; after `reconfigure` the new ones, though the next frame is the first with them."""
+        return self._chain_config
+
+    @property
+    def tracker_config(self) -> TrackerConfig:
+        """Settings of the tracker, likewise."""
+        return self._tracker_config
+
+    def reconfigure(
+        self, chain_config: AnyChainConfig | None = None, tracker_config: TrackerConfig | None = None
+    ) -> SettingsChange:
+        """Go on with other settings from the next frame on; from any thread, while `push` runs in another.
+
+        A chain with other settings begins anew: what it has learned of what stands still is learned again, and tracks
+        coast meanwhile. A tracker with other settings goes on with all tracks and their identities
+        (`Tracker.take_over`). What does not change is not touched.
+
+        Parameters
+        ----------
+        chain_config, tracker_config
+            The settings; None to keep those that there are.
+
+        Raises
+        ------
+        ConfigError
+            If the settings do not suit the sensor; everything goes on as it was.
+        """
+        with self._reconfiguring:
+            chain_config = self._chain_config if chain_config is None else chain_config
+            tracker_config = self._tracker_config if tracker_config is None else tracker_config
+            chain, tracker = None, None
+            with explained_if_slow():
+                if chain_config != self._chain_config:
+                    chain = make_chain(self._sensor, chain_config)
+                if tracker_config != self._tracker_config:
+                    tracker = Tracker(tracker_config)
+            changes = (
+                *changed_settings("chain", self._chain_config, chain_config),
+                *changed_settings("tracker", self._tracker_config, tracker_config),
+            )
+            shorter = tracker_config.confirm_window != self._tracker_config.confirm_window
+            with self._next_lock:
+                self._next_chain, self._next_tracker = chain or self._next_chain, tracker or self._next_tracker
+            self._chain_config, self._tracker_config = chain_config, tracker_config
+        return SettingsChange(changes, _begins_anew(chain is not None, shorter))
 
     def push(self, frame: Frame, truth: Truth | None = None, *, hurry: bool = False) -> Snapshot | None:
         """Process a frame; return what its coherent interval shows, or None while the interval is not full.
@@ -117,6 +199,7 @@ class Pipeline:
         ConfigError
             If the frame is not one of this sensor's.
         """
+        self._take_settings()
         self._interval.append((frame.counter, frame.complete, truth))
         output = self._chain(frame, hurry=hurry)
         if output is None:
@@ -140,6 +223,22 @@ class Pipeline:
         self._index += 1
         return snapshot
 
+    def _take_settings(self) -> None:
+        """Take what `reconfigure` has made; in the thread of `push`, between two frames."""
+        with self._next_lock:
+            chain, tracker = self._next_chain, self._next_tracker
+            self._next_chain = self._next_tracker = None
+            if chain is not None:
+                self._former_discarded += self._chain.discarded_frames
+                self._former_left_out += self._chain.left_out
+                chain.wanted = self._chain.wanted
+                self._chain = chain
+        if chain is not None:
+            self._interval = deque(maxlen=chain.interval_frames)
+        if tracker is not None:
+            tracker.take_over(self._tracker)
+            self._tracker = tracker
+
     def _is_complete(self) -> bool:
         """Return whether every byte of the interval arrived, and no frame of it is missing."""
         whole = all(complete for _, complete, _ in self._interval)
@@ -149,6 +248,16 @@ class Pipeline:
         """Return the truth nearest to the centre of the interval."""
         known = [truth for *_, truth in self._interval if truth is not None]
         return min(known, key=lambda truth: abs(truth.time_s - time_s), default=None)
+
+
+def _begins_anew(chain: bool, window: bool) -> tuple[str, ...]:
+    """Return what other settings cannot keep: of a chain, and of a tracker whose window of confirmation changed."""
+    told = []
+    if chain:
+        told.append("the chain learns again what stands still; tracks coast until it has")
+    if window:
+        told.append("steps that the new window of confirmation does not know count as not seen")
+    return tuple(told)
 
 
 def _slow_time(blocks: "MovingBlocks | None", tracks: tuple[Track, ...]) -> "SlowTime | None":

@@ -83,6 +83,8 @@ _POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
 _TABLES = ("session", "device", "chain", "tracker", "ofdm")
 _NESTED = (MnompConfig, CalibrationConfig, MusicConfig, DoubtConfig)
 """Settings that are a table of their own below those of a chain."""
+NONE = "none"
+"""What stands for no limit, or no value, where a setting has one by default; TOML has no null."""
 _MB = 1_000_000
 
 _Config = TypeVar(
@@ -302,6 +304,8 @@ def _setting(value: Any, where: str, kind: Any, default: Any) -> Any:
         return _nested(value, where, default)
     if isinstance(value, list) and kind == tuple[int, int] and len(value) == 2:
         return tuple(_setting(one, where, int, None) for one in value)
+    if value == NONE and kind in (float | None, int | None):
+        return None
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     for one, word in words.items():
         if kind in (one, one | None):

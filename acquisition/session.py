@@ -25,17 +25,20 @@ from types import TracebackType
 from typing import Self
 
 from isactrack.acquisition.counters import Counters
-from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.pipeline import Pipeline, SettingsChange
 from isactrack.acquisition.queues import BoundedQueue, LosslessQueue, QueueClosedError, SkippingQueue
 from isactrack.acquisition.recorder_tap import Item, Recorder, RecorderTap, RecordingLimits, unexpected
+from isactrack.acquisition.settings_text import event_texts
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.drivers.device import Device, host_clocks
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.frame import Frame
+from isactrack.processing.chains import AnyChainConfig
 from isactrack.processing.products import Product
 from isactrack.sensor import Sensor
 from isactrack.source import Source
+from isactrack.tracking.config import TrackerConfig
 
 RECORDER_CAPACITY, RECORDER_PATIENCE_S = 64, 2.0
 """Frames, or seconds of fast ones, that may wait for the disk before the device has to."""
@@ -244,6 +247,36 @@ class Session:
                 raise DeviceStateError("this session does not run", "set markers between its start and its end")
             self._own_events.append(event)
 
+    def reconfigure(
+        self, chain_config: AnyChainConfig | None = None, tracker_config: TrackerConfig | None = None
+    ) -> SettingsChange:
+        """Process with other settings from the next frame on, and note them in the recording; from any thread.
+
+        It may take as long as it takes to make a chain, see `Pipeline.reconfigure`. The recording gets events of
+        `EventKind.SESSION` that name each setting with its former and its new value.
+
+        Parameters
+        ----------
+        chain_config, tracker_config
+            The settings; None to keep those that there are.
+
+        Raises
+        ------
+        ConfigError
+            If the settings do not suit the sensor; everything goes on as it was.
+        DeviceStateError
+            If the session does not run, or has no pipeline.
+        """
+        if self._pipeline is None:
+            raise DeviceStateError("this session processes nothing", "its settings are those of a later processing")
+        if not self._threads or self._captured.is_set():
+            raise DeviceStateError("this session does not run", "open it again with the other settings")
+        change = self._pipeline.reconfigure(chain_config, tracker_config)
+        with contextlib.suppress(DeviceStateError):  # it may have ended meanwhile
+            for text in event_texts("settings: ", change.changes):
+                self.add_event(new_event(EventKind.SESSION, text))
+        return change
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end of the session.
 
@@ -296,6 +329,11 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """What makes the snapshots; its settings change through `reconfigure`."""
+        return self._pipeline
 
     # --- what viewers see --------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Recordings of everything a device delivered, and tables of what was made of it."""
 
 from isactrack.recordings.clocks import ClockEstimate, StreamOffset, estimate_clock
+from isactrack.recordings.cut import CutReport, cut_recording
 from isactrack.recordings.export import ExportFormat, ExportReport, MissingFrames, export_recording
 from isactrack.recordings.folder import RecordingFolder, StreamRecording, open_recording
 from isactrack.recordings.header import RecordingHeader
@@ -17,6 +18,7 @@ from isactrack.recordings.writer import RecordingWriter
 __all__ = [
     "Check",
     "ClockEstimate",
+    "CutReport",
     "ExportFormat",
     "ExportReport",
     "FolderRepairReport",
@@ -31,6 +33,7 @@ __all__ = [
     "StreamRecording",
     "TrackTable",
     "create_folder",
+    "cut_recording",
     "estimate_clock",
     "export_recording",
     "open_recording",

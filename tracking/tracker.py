@@ -1,7 +1,7 @@
 """From detections to tracks: constant-velocity Kalman filters, association by any method, life cycle."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Any, Self, cast
 
@@ -127,6 +127,20 @@ class Tracker:
         self._time_s: float | None = None
         self._next_id = 1
         self._tracks = _Tracks.new(np.zeros((0, 4)), np.zeros((0, 4, 4)), self._next_id, self.config)
+
+    def take_over(self, former: "Tracker") -> None:
+        """Go on with the tracks, the time and the identities of another tracker, which must not go on itself.
+
+        Tracks keep their state, age, misses, existence, and whether they are confirmed. Of the steps in which they were
+        seen the newest are kept, as many as `confirm_window` has; steps that the other tracker did not keep count as
+        not seen.
+        """
+        self._time_s, self._next_id = former._time_s, former._next_id  # noqa: SLF001 - of the same class
+        tracks, window = former._tracks, self.config.confirm_window  # noqa: SLF001 - of the same class
+        hits = np.zeros((len(tracks), window), dtype=np.bool_)
+        known = min(window, tracks.hits.shape[1])
+        hits[:, :known] = tracks.hits[:, :known]
+        self._tracks = replace(tracks, hits=hits)
 
     def step(self, detections: Detections) -> list[Track]:
         """Take in the detections of one coherent interval and return all tracks that are alive after it.
