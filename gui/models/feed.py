@@ -154,6 +154,11 @@ class SessionFeed:
         """The note that was given."""
         return self._note
 
+    @property
+    def session(self) -> SessionLike:
+        """The session."""
+        return self._session
+
     def want(self, products: frozenset[Product]) -> None:
         """Have these made besides; of a file all are made anyway."""
         if self._live:

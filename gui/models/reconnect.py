@@ -73,6 +73,11 @@ class ReconnectingFeed:
         return True
 
     @property
+    def present(self) -> LiveFeed | None:
+        """The feed of the device as it is there now; None while it is lost."""
+        return self._feed
+
+    @property
     def lost(self) -> IsacError | None:
         """Why the device is lost, None while it is there."""
         return self._lost

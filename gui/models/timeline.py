@@ -88,6 +88,11 @@ class Timeline:
         return self._current
 
     @property
+    def kept(self) -> list[Snapshot]:
+        """All snapshots that are kept, oldest first."""
+        return list(self._ring)
+
+    @property
     def newest(self) -> Snapshot | None:
         """The last snapshot that came."""
         return self._ring[-1] if self._ring else None

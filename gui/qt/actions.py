@@ -80,6 +80,7 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "connect": window.choose_source,
         "open": window.choose_file,
         "snapshot": window.save_snapshot,
+        "export": window.export,
         "quit": window.close,
         "record": window.record_bar.toggle,
         "marker": window.record_bar.mark,
@@ -120,6 +121,7 @@ def _switches(window: "MainWindow") -> dict[str, Callable[[bool], object]]:
         "ids": lambda on: window.set_look(ids=on),
         "grid": lambda on: window.set_look(grid=on),
         "health": window.show_health_panel,
+        "tuning": window.tuning.setVisible,
         "full_screen": window.set_full_screen,
     }
 

@@ -51,6 +51,7 @@ from isactrack.gui.qt.source_badge import SourceBadge
 from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
 from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.toast import ToastStack
+from isactrack.gui.qt.tools import TuningDock, export_dialog
 from isactrack.gui.qt.transport_bar import TransportBar
 from isactrack.gui.qt.view_dock import Look
 
@@ -134,6 +135,10 @@ class MainWindow(QMainWindow):
             lambda name: self._keep(layout=name), self,
         )  # fmt: skip
         self._lay_out()
+        self.tuning = TuningDock(self)
+        self.tuning.visibilityChanged.connect(
+            lambda _on: self._actions["tuning"].setChecked(not self.tuning.isHidden())
+        )
         connect_actions(self, self._made)
         for name in ("connect", "open"):
             self._actions[name].setEnabled(self.chooser is not None)
@@ -160,6 +165,7 @@ class MainWindow(QMainWindow):
         self.transport.show_state(transport_state(self.timeline))
         if self._ticks % _HEALTH_TICKS == 0:
             self._guard("health", self._refresh_health, ends=True)
+        self._guard("tuning", lambda: self.tuning.follow(self.feed))
         self._refresh_texts()
         self._tell(self.error)
         self.toast_stack.refresh()
@@ -395,6 +401,14 @@ class MainWindow(QMainWindow):
             self._pointer.setText(f"saved {path}")
             self.toasts.info(f"saved {path}")
 
+    def report(self, error: IsacError) -> None:
+        """Show an error, and go on."""
+        self._report(error)
+
+    def export(self) -> None:
+        """Ask what is to be exported; what is shown goes on meanwhile."""
+        export_dialog(self).show()
+
     def set_theme(self, name: str) -> None:
         """Take other colours; views go on where they were."""
         self.theme = THEMES[name]
@@ -403,6 +417,7 @@ class MainWindow(QMainWindow):
         self.views.set_look(theme=self.theme)
         self.record_bar.set_theme(self.theme)
         self.lost_banner.set_theme(self.theme)
+        self.tuning.set_theme(self.theme)
         self._dress()
         self._keep(theme=name)
 

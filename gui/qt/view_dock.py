@@ -106,6 +106,13 @@ class ViewDock(QDockWidget):
         self.view = view
         self._put(view, view.header)
 
+    def another(self, like: View) -> View:
+        """Return another view of this kind that looks like one."""
+        view: View = self.entry.load()(self._look.theme)
+        self._look.tell(view)
+        view.take_over(like)
+        return view
+
     def set_look(self, look: Look) -> None:
         """Look otherwise; other colours of the theme need a new view."""
         former, self._look = self._look, look

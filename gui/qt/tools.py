@@ -1,0 +1,117 @@
+"""What is asked of the window now and then: settings to tune, and things to export."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDockWidget, QLabel, QWidget
+
+from isactrack.acquisition.session import Session
+from isactrack.gui.models.feed import Feed, SessionFeed
+from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.tuning import Settings, Tuning
+from isactrack.gui.qt.export_dialog import ExportContext, ExportDialog, ExportView
+from isactrack.gui.qt.tuning_panel import TuningPanel
+from isactrack.source import Source
+
+if TYPE_CHECKING:
+    from isactrack.gui.qt.main_window import MainWindow
+
+_NOTHING = "Nothing that can be tuned is running.\n\nOpen a device or a recording: its settings are shown here."
+
+
+def session_of(feed: Feed | None) -> Session | None:
+    """Return the session behind a feed; None if there is none, or its device is lost."""
+    if isinstance(feed, ReconnectingFeed):
+        feed = feed.present
+    session = feed.session if isinstance(feed, SessionFeed) else None
+    return session if isinstance(session, Session) else None
+
+
+class TuningDock(QDockWidget):
+    """The settings of what runs, at the side; they stay when a lost device comes back, or the theme changes."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__("Tuning", window)
+        self.setObjectName("dock-tuning")
+        self.setAllowedAreas(Qt.DockWidgetArea.RightDockWidgetArea | Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.tuning: Tuning | None = None
+        self.panel: TuningPanel | None = None
+        self._window = window
+        self._feed: Feed | None = None
+        self._session: Session | None = None
+        self.set_theme(window.theme)
+        window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self)
+        self.hide()
+
+    def follow(self, feed: Feed | None) -> None:
+        """Tune what a feed comes from; called again and again, it finds out when that is another session."""
+        session = session_of(feed)
+        if session is None and feed is self._feed:
+            return  # lost for a while
+        if session is self._session and feed is self._feed:
+            return
+        same, self._feed, self._session = feed is self._feed, feed, session
+        tuning = self.tuning
+        pipeline = None if session is None else session.pipeline
+        if same and tuning is not None and tuning.applier is not None and session is not None and pipeline is not None:
+            tuning.applier.retarget(session, Settings(pipeline.chain_config, pipeline.tracker_config))
+            tuning.applier.submit(tuning.model.settings)
+            return
+        self.tuning = None if session is None else Tuning.of(session)
+        self.set_theme(self._window.theme)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours; what was entered stays."""
+        former = self.widget()
+        content: QWidget
+        if self.tuning is None:
+            self.panel = None
+            content = QLabel(_NOTHING)
+            content.setWordWrap(True)
+            content.setMargin(16)
+            content.setMinimumWidth(340)
+            content.setAlignment(Qt.AlignmentFlag.AlignTop)
+        else:
+            self.panel = content = TuningPanel(theme, self.tuning)
+            self.panel.failed.connect(self._window.report)
+        self.setWidget(content)
+        if former is not None:
+            former.deleteLater()
+
+
+def export_dialog(window: "MainWindow") -> ExportDialog:
+    """Return a dialog that exports what the window has; it is not shown yet."""
+    health, timeline = window.health, window.timeline
+    tuning = window.tuning.tuning
+    current = timeline.current
+    context = ExportContext(
+        source=window.opening.name,
+        origin="" if health is None else str(health.origin),
+        settings=None if tuning is None or tuning.applier is None else tuning.applier.used,
+        snapshots=timeline.kept,
+        shown_s=0.0 if current is None else current.time_s,
+        views=[
+            ExportView(view, partial(dock.another, view))
+            for dock in window.views.docks.values()
+            if dock.is_seen and (view := dock.view) is not None
+        ],
+        recording=_recording(window),
+    )
+    dialog = ExportDialog(window.theme, context, window)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.exported.connect(lambda path: window.toasts.info(f"exported {path}"))
+    dialog.failed.connect(window.report)
+    return dialog
+
+
+def _recording(window: "MainWindow") -> Path | None:
+    """Return the file that is played, or recorded to."""
+    health = window.health
+    if health is None:
+        return None
+    if health.source is Source.REPLAY:
+        return Path(health.url.removeprefix("file://"))
+    return None if health.recording_path is None else Path(health.recording_path)
