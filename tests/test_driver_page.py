@@ -77,6 +77,7 @@ def simulated_radar(folder: Path, environment: dict[str, str]) -> Iterator[int]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_the_driver_of_the_page_keeps_the_contract(folder: Path, environment: dict[str, str]) -> None:
     result = python(folder, environment, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_labradar.py")
     assert "1 passed" in result.stdout

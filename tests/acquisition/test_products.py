@@ -116,6 +116,7 @@ def test_a_snapshot_knows_when_its_last_frame_arrived() -> None:
     assert [one.host_monotonic_ns for one in made if one is not None] == [5_000_000_000, 5_100_000_000]
 
 
+@pytest.mark.slow
 def test_a_radio_shows_its_newest_block_always_and_its_tracks_on_demand(radio: tuple[Sensor, list[Frame]]) -> None:
     sensor, frames = radio
     quiet, asked = Pipeline(sensor), Pipeline(sensor)

@@ -423,6 +423,7 @@ def test_options_reach_the_chain(crossing: Path, capsys: Capture) -> None:
 LINES = ("--detector", "mnomp", "--association", "spa", "--filter", "ekf", "--gate", "3d", "--max-azimuth", "60")
 
 
+@pytest.mark.slow
 def test_track_takes_detector_association_filter_gate_and_field_of_view(
     crossing: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -529,6 +530,7 @@ def test_evaluate_scores_a_recording_or_its_table_alike(crossing: Path, tmp_path
     assert "NEES" in out
 
 
+@pytest.mark.slow
 def test_evaluate_takes_the_parameters_of_its_metrics(crossing: Path, capsys: Capture) -> None:
     plain = answer(capsys, "evaluate", crossing)
     assert plain["mota"] == pytest.approx(1 - (plain["misses"] + plain["false_positives"]) / (2 * FRAMES))
@@ -858,7 +860,7 @@ def test_a_profile_in_physical_units_is_checked_with_what_it_gives(
     assert run(["validate", str(profile)]) == 0
     assert "16.465 m/s" in capsys.readouterr().out
     grant = BufferGrant(granted_bytes=100_000, forced=False, limit_bytes=100_000)
-    monkeypatch.setattr("isactrack.drivers.awr1642.probes.receive_buffer", lambda wanted_bytes: grant)
+    monkeypatch.setattr("isactrack.acquisition.profile_check.receive_buffer", lambda wanted_bytes: grant)
     data = answer(capsys, "validate", profile, code=2)
     assert [check["name"] for check in data["checks"] if not check["passed"]] == ["receive buffer"]
     assert "this computer may lose packets" in complaint(capsys, "validate", profile, code=2)

@@ -102,6 +102,7 @@ def test_track_and_evaluate_agree_and_find_the_walker(walk: Path, tmp_path: Path
     assert median < 0.3
 
 
+@pytest.mark.slow
 def test_a_recording_replays_into_the_same_tracks(walk: Path, tmp_path: Path, capsys: Capture) -> None:
     again = tmp_path / "again.h5"
     data = answer(capsys, "record", "-d", f"file://{walk}?speed=max", "-o", again)
@@ -122,6 +123,7 @@ def test_a_recording_replays_into_the_same_tracks(walk: Path, tmp_path: Path, ca
         pytest.param(("--no-smoothing", "--calibration-method", "off"), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_settings_change_the_detections(walk: Path, capsys: Capture, options: tuple[str, ...]) -> None:
     plain, changed = answer(capsys, "process", walk), answer(capsys, "process", walk, *options)
     assert plain["radio"] != changed["radio"]

@@ -71,6 +71,7 @@ def test_json_is_what_is_written(tmp_path: Path, capsys: Capture) -> None:
     assert {key: data[key] for key in written} == written
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_number(tmp_path: Path, capsys: Capture) -> None:
     one, two = (answer(capsys, "toy/mean", "-o", tmp_path / str(n), "--workers", n) for n in (1, 2))
     assert one["rows"] == two["rows"]

@@ -168,6 +168,7 @@ def test_a_session_tracks_with_the_methods_of_its_file(capsys: Capture, tmp_path
     assert len({row["track_id"] for row in rows if row["status"] == "confirmed"}) == 1
 
 
+@pytest.mark.slow
 def test_validate_and_repair_of_a_folder(capsys: Capture, tmp_path: Path) -> None:
     out = tmp_path / "run1"
     assert (
@@ -279,6 +280,7 @@ def test_wrong_session_files(capsys: Capture, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [plan]
 
 
+@pytest.mark.slow
 def test_a_device_that_fails_stops_the_session_and_spoils_nothing(capsys: Capture, tmp_path: Path) -> None:
     plan = write_plan(tmp_path, 'on_error = "stop"', more="&fault=exception@0.45s")
     plan.write_text(plan.read_text().replace("duration_s = 2.0\n", ""))

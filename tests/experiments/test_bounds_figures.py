@@ -118,6 +118,7 @@ def test_errors_far_from_the_bound_differ() -> None:
     assert never.verdict is Verdict.DIFFERS
 
 
+@pytest.mark.slow
 def test_missed_targets_count_as_far_away(tmp_path: Path) -> None:
     results = normal_fig5(50, [0.0] * 4)
     results[7]["nomp3d_m"][2] = None

@@ -72,6 +72,7 @@ def test_the_figure_names_tracks_axes_origin_and_score(recording_path: Path, tmp
     assert f"identity switches: {score.identity_switches}" in text
 
 
+@pytest.mark.slow
 def test_a_png_has_the_size_of_a_two_column_figure_and_colour(recording_path: Path, tmp_path: Path) -> None:
     from matplotlib.image import imread
 
@@ -84,6 +85,7 @@ def test_a_png_has_the_size_of_a_two_column_figure_and_colour(recording_path: Pa
     assert np.any(np.all(np.abs(image[..., :3] - blue) < 0.02, axis=-1)), "the first track is drawn in its colour"
 
 
+@pytest.mark.slow
 def test_without_tracks_the_figure_still_shows_the_truth(recording_path: Path, tmp_path: Path) -> None:
     with open_recording(recording_path) as recording:
         _, score = tracked(recording)
@@ -102,6 +104,7 @@ def test_an_empty_recording_is_refused(tmp_path: Path, recording_path: Path) -> 
         save_figure(tmp_path / "figure.png", empty, TrackTable.from_tracks([]), score)
 
 
+@pytest.mark.slow
 def test_the_figure_of_a_radio_shows_its_room_and_its_own_map(tmp_path: Path) -> None:
     path, figure = tmp_path / "radio.h5", tmp_path / "radio.svg"
     with open_device("sim://bistatic?scene=lab-crossing&seed=1003&speed=max") as device:

@@ -202,6 +202,7 @@ def test_a_short_run_of_fig_8(tmp_path: Path) -> None:
     assert is_png(tmp_path / "fig8.png")
 
 
+@pytest.mark.slow
 def test_a_field_experiment_goes_through_the_wire(tmp_path: Path) -> None:
     experiment = field_experiments.EXPERIMENT_1
     result = plain(experiment.trial(3, {**experiment.parameters, "frames": 12}))
@@ -308,6 +309,7 @@ def tracks_result(followed: dict[str, tuple[int, int]], frames: int = 6) -> Resu
     return {"truth": truth.tolist(), "methods": methods}
 
 
+@pytest.mark.slow
 def test_fig_6_agrees_and_differs(tmp_path: Path) -> None:
     fft_loses = {name: (5, 1) for name in ALL_NAMES if name.startswith("FFT-")}
     results = [tracks_result(fft_loses), tracks_result(fft_loses)]

@@ -243,6 +243,7 @@ def dialog_of(window: MainWindow) -> ConnectDialog:
 
 
 @pytest.mark.parametrize(("size", "theme"), [((1280, 720), DARK), ((1920, 1080), LIGHT)], ids=["1280", "1920"])
+@pytest.mark.slow
 def test_pictures_of_the_dialog(make_window: MakeWindow, shots: Path, size: tuple[int, int], theme: Theme) -> None:
     window = make_window(lambda _choice: SyntheticFeed(), SyntheticFeed(), size, theme=theme)
     spin_until(lambda: window.shows_frame)

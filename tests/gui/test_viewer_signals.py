@@ -135,6 +135,7 @@ def interrupt_view(number: signal.Signals, delay_s: float, *options: str, folder
         assert len(left) > 0
 
 
+@pytest.mark.slow
 def test_a_polite_kill_while_a_screenshot_is_pending_closes_the_recording(tmp_path: Path) -> None:
     interrupt_view(signal.SIGTERM, 0.1, "--screenshot", "x.png", "--after", "60s", folder=tmp_path)
 

@@ -538,6 +538,7 @@ def test_an_error_during_the_session_ends_the_wait_for_a_screenshot(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_screenshot_waits_for_the_first_frame_but_not_for_ever(
     app: QApplication, make_feed: MakeFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

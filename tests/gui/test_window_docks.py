@@ -481,6 +481,7 @@ def test_files_that_cannot_be_used_are_told_and_the_window_opens_all_the_same(
     assert json.loads((config_folder_of_test / "last.json").read_text())["views"] == ["map", "plan"]
 
 
+@pytest.mark.slow
 def test_the_viewer_remembers_but_for_screenshots_and_forgets_when_told(
     app: QApplication, make_feed: MakeFeed, config_folder_of_test: Path, tmp_path: Path
 ) -> None:
@@ -608,6 +609,7 @@ def test_space_presses_a_button_that_was_reached_with_tab_and_else_plays(make_wi
     assert QApplication.focusWidget() is window
 
 
+@pytest.mark.slow
 def test_speed_and_loop_of_a_file_have_keys(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = make_window()
     for key, speed in ((Qt.Key.Key_BracketRight, 2.0), (Qt.Key.Key_BracketRight, 4.0), (Qt.Key.Key_BracketLeft, 2.0)):

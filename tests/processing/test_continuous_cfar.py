@@ -31,6 +31,7 @@ def test_one_look_in_one_dimension_is_rice_s_rate() -> None:
 @pytest.mark.parametrize(
     ("looks", "dimensions", "level"), [(1, 1, 6.5), (8, 1, 19.5), (1, 2, 11.0), (8, 2, 25.5), (1, 3, 13.0)]
 )
+@pytest.mark.slow
 def test_noise_exceeds_a_level_between_the_bins_as_often_as_said(looks: int, dimensions: int, level: float) -> None:
     rng = np.random.default_rng(17)
     shape = {1: (64,), 2: (32, 32), 3: (16, 16, 8)}[dimensions]

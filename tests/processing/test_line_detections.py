@@ -73,6 +73,7 @@ def test_covariance_is_the_inflated_bound(name: str) -> None:
     np.testing.assert_allclose(detections.radial_velocity_std_mps, np.sqrt(bound[:, 2, 2]), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_scatter_across_is_that_of_the_covariance() -> None:
     sensor = SENSORS["two transmitters"]
     across, claimed = [], []

@@ -254,6 +254,7 @@ def test_bound_of_one_path_is_the_closed_form() -> None:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_estimates_scatter_as_their_covariance_says() -> None:
     true = np.array([[9.0, 0.2], [10.0, 0.3]])  # 1.6 cells and 0.4 cells apart: the bounds differ from those of one
     scaled = []

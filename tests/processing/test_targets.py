@@ -180,6 +180,7 @@ def test_the_covariance_has_a_floor_and_counts_each_block_once() -> None:
     np.testing.assert_allclose(with_floor, one + 0.09 * np.eye(2))
 
 
+@pytest.mark.slow
 def test_errors_are_as_large_as_the_covariance_says() -> None:
     """Normalised errors of single points at two places: chi-square with two degrees of freedom, 2 in the mean."""
     config = replace(CONFIG, music=MusicConfig(window_blocks=10), position_floor_m=0.0, cluster_points=1)

@@ -177,6 +177,7 @@ def test_a_damaged_frame_ends_the_cut_and_leaves_no_file(tmp_path: Path, record:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["all.h5", "early.h5"]
 
 
+@pytest.mark.slow
 def test_a_stream_of_a_folder_is_cut_across_its_segments(
     tmp_path: Path, header: RecordingHeader, make_frame: Any
 ) -> None:

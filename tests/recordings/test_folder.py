@@ -76,6 +76,7 @@ def same(one: Any, other: Any) -> bool:
 OWN = {"path", "uuid", "created_utc", "file_bytes", "compression_ratio", "dataset_lengths", "header", "note"}
 
 
+@pytest.mark.slow
 def test_a_row_of_segments_has_every_public_member_of_a_file_with_the_same_value(
     tmp_path: Path, header: RecordingHeader, make_frame: MakeFrame
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_row_of_segments_has_every_public_member_of_a_file_with_the_same_value
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.integers(2, 6))
+@pytest.mark.slow
 def test_no_frame_is_lost_between_segments(
     tmp_path_factory: pytest.TempPathFactory, header: RecordingHeader, make_frame: MakeFrame, steps: list[int], per: int
 ) -> None:

@@ -261,6 +261,7 @@ def check_killed(path: Path, acknowledged: int) -> None:
     assert not list((path / "radar").glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_killed_recording_is_read_and_repaired(tmp_path: Path) -> None:
     path = tmp_path / "run1"
     check_killed(path, kill_while_writing(path, random.Random(1)))
