@@ -17,8 +17,8 @@ from isactrack.acquisition.session import Session
 from isactrack.drivers.registry import open_device
 from isactrack.recordings import RecordingWriter, open_recording
 
-BLOCKS = 6000
-WARM_BLOCKS = 2000
+BLOCKS = 4000
+WARM_BLOCKS = 1500
 ROOM_MIB = 12.0
 """Growth from then on that is let pass: reading along, HDF5 takes new chunks into its cache and gives up others."""
 
