@@ -122,10 +122,14 @@ def test_a_port_that_is_unplugged_is_an_event_and_comes_back(monkeypatch: pytest
                 peer.sendall(packet(1) + packet(2)[:60])
                 wait_for(lambda: port.packets == 1)
             wait_for(lambda: port._serial is None or len(port._events) > 0)
-            with listener.accept()[0] as peer:
-                peer.sendall(packet(3))
-                wait_for(lambda: port.packets == 2)
-                gone, back = port.take_events()
+            # On a busy computer a try to connect may be given up while it is still in the listener's queue.
+            while port.packets < 2:
+                with listener.accept()[0] as peer, contextlib.suppress(OSError):
+                    peer.sendall(packet(3))
+                    deadline = time.monotonic() + 2.0
+                    while port.packets < 2 and time.monotonic() < deadline:
+                        time.sleep(0.005)
+            gone, back, *_ = port.take_events()
             assert (gone.kind, back.kind) == (EventKind.LINK, EventKind.LINK)
             assert address in gone.text
             assert "went away" in gone.text
