@@ -46,11 +46,6 @@ class WaterfallImage:
     end_s: float
     gaps_s: tuple[tuple[float, float], ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no level anywhere."""
-        return not bool(np.isfinite(self.level_db).any())
-
 
 class Waterfall:
     """Ring of columns, each made once for as long as its snapshot is among those shown.

@@ -7,9 +7,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import Levels
 from isactrack.gui.models.micro_doppler import HISTORY, RADAR_LABEL, SPAN_S, X_LABEL, MicroDoppler, MicroDopplerImage
-from isactrack.gui.models.theme import ColourMap, Theme
+from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.note import Note
 from isactrack.gui.qt.view import View
 from isactrack.processing.products import Product
@@ -17,7 +18,7 @@ from isactrack.processing.products import Product
 STRONGEST = "Strongest track"
 
 
-class MicroDopplerView(View):
+class MicroDopplerView(ImageView):
     """Spectrogram of a track that is chosen by its id, or of the strongest."""
 
     name = "micro_doppler"
@@ -76,22 +77,6 @@ class MicroDopplerView(View):
     def empty_text(self) -> str:
         """Return why there is no spectrogram."""
         return self.model.why_empty(self._history[-1] if self._history else None)
-
-    def set_grid(self, visible: bool) -> None:
-        """Show or hide the grid."""
-        self.map.set_grid(visible)
-
-    def set_colour_map(self, colour_map: ColourMap) -> None:
-        """Take a colour map."""
-        self.map.set_colour_map(colour_map)
-
-    def fit_levels(self) -> None:
-        """Fit the levels to what is shown, once."""
-        self.map.fit_levels()
-
-    def frame(self) -> None:
-        """Show the whole span and all velocities again."""
-        self.map.frame()
 
     def take_over(self, former: View) -> None:
         """Keep the choice, the levels, and what part was shown."""

@@ -8,15 +8,16 @@ from PySide6.QtGui import QBrush, QColor
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
-from isactrack.gui.models.theme import ColourMap, Theme
+from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
 from isactrack.processing.products import Product
 
 
-class RangeAzimuthView(View):
+class RangeAzimuthView(ImageView):
     """Power over azimuth and range, in dB over the median of the map."""
 
     name = "range_azimuth"
@@ -58,22 +59,6 @@ class RangeAzimuthView(View):
     def set_reach(self, reach_m: float, range_max_m: float) -> None:
         """Show what is within a range of the receiver, from the next snapshot on."""
         self.reach_m = math.inf if reach_m >= range_max_m else reach_m
-
-    def set_grid(self, visible: bool) -> None:
-        """Show or hide the grid."""
-        self.map.set_grid(visible)
-
-    def set_colour_map(self, colour_map: ColourMap) -> None:
-        """Take a colour map."""
-        self.map.set_colour_map(colour_map)
-
-    def fit_levels(self) -> None:
-        """Fit the levels to what is shown, once."""
-        self.map.fit_levels()
-
-    def frame(self) -> None:
-        """Show all azimuths and the ranges within reach again."""
-        self.map.frame()
 
     def take_over(self, former: View) -> None:
         """Keep the levels, and what part of the map was shown."""

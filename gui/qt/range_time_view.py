@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import Levels
 from isactrack.gui.models.range_time import HISTORY, SPAN_S, X_LABEL, RangeTime, RangeTimeImage, why_empty
-from isactrack.gui.models.theme import ColourMap, Theme
+from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.note import Note
 from isactrack.gui.qt.view import View
 
 
-class RangeTimeView(View):
+class RangeTimeView(ImageView):
     """Waterfall of range profiles of a radar, or of path profiles of a radio."""
 
     name = "range_time"
@@ -58,22 +59,6 @@ class RangeTimeView(View):
         """Show what is within a range of the receiver, from the next snapshot on; there and back for a radio."""
         times = 2.0 if self._snapshot is not None and self._snapshot.tx_position_m is not None else 1.0
         self.reach_m = math.inf if reach_m >= range_max_m else times * reach_m
-
-    def set_grid(self, visible: bool) -> None:
-        """Show or hide the grid."""
-        self.map.set_grid(visible)
-
-    def set_colour_map(self, colour_map: ColourMap) -> None:
-        """Take a colour map."""
-        self.map.set_colour_map(colour_map)
-
-    def fit_levels(self) -> None:
-        """Fit the levels to what is shown, once."""
-        self.map.fit_levels()
-
-    def frame(self) -> None:
-        """Show the whole span and the ranges within reach again."""
-        self.map.frame()
 
     def take_over(self, former: View) -> None:
         """Keep the levels, and what part was shown."""

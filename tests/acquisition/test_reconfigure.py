@@ -1,7 +1,5 @@
 """Settings change while frames come: what can go on does, and the recording says what was changed."""
 
-import importlib.util
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,19 +23,9 @@ from isactrack.processing.ofdm_config import OfdmChainConfig
 from isactrack.processing.products import Product
 from isactrack.tracking.config import TrackerConfig
 from isactrack.tracking.tracker import Tracker
+from tests.acquisition import test_offline as offline
+from tests.acquisition import test_session as fakes
 
-
-def module_of(name: str) -> Any:
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"shared_{name}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-offline, fakes = module_of("test_offline"), module_of("test_session")
 SENSOR = offline.SENSOR
 
 

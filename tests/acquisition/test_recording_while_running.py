@@ -1,7 +1,5 @@
 """A session that runs can be recorded for a while, without ending when that recording does."""
 
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,23 +14,11 @@ from isactrack.acquisition.session import Session
 from isactrack.drivers.registry import open_device
 from isactrack.errors import ConfigError, DeviceStateError, RecordingError
 from isactrack.recordings import RecordingWriter, open_recording, validate_recording
-
-
-def session_tests() -> Any:
-    path = Path(__file__).with_name("test_session.py")
-    spec = importlib.util.spec_from_file_location("session_tests", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["session_tests"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fakes = session_tests()
+from tests.acquisition.test_session import SENSOR, FakeDevice, FakeRecorder
 
 
 def running() -> Session:
-    device = fakes.FakeDevice(None, period_s=0.002)
+    device = FakeDevice(None, period_s=0.002)
     device.configure()
     return Session(device)
 
@@ -45,7 +31,7 @@ def until(true: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 
 def test_a_part_of_a_session_is_recorded_and_the_session_goes_on() -> None:
-    recorder = fakes.FakeRecorder()
+    recorder = FakeRecorder()
     with running() as session:
         with pytest.raises(DeviceStateError):
             session.start_recording(recorder)
@@ -60,7 +46,7 @@ def test_a_part_of_a_session_is_recorded_and_the_session_goes_on() -> None:
         session.mark("here")
         until(lambda: len(recorder.events) == 1)
         with pytest.raises(DeviceStateError, match="records already"):
-            session.start_recording(fakes.FakeRecorder())
+            session.start_recording(FakeRecorder())
         session.stop_recording("enough")
         until(lambda: not session.health().recording)
         taken = len(recorder.counters)
@@ -72,7 +58,7 @@ def test_a_part_of_a_session_is_recorded_and_the_session_goes_on() -> None:
 
 
 def test_one_recording_after_another() -> None:
-    first, second = fakes.FakeRecorder(), fakes.FakeRecorder()
+    first, second = FakeRecorder(), FakeRecorder()
     with running() as session:
         session.start()
         for recorder in (first, second):
@@ -84,7 +70,7 @@ def test_one_recording_after_another() -> None:
 
 
 def test_what_is_recorded_when_the_session_ends_is_closed() -> None:
-    recorder = fakes.FakeRecorder()
+    recorder = FakeRecorder()
     session = running()
     session.start()
     session.start_recording(recorder)
@@ -92,11 +78,11 @@ def test_what_is_recorded_when_the_session_ends_is_closed() -> None:
     session.close()
     assert recorder.reasons and "stopped" in recorder.reasons[0]
     with pytest.raises(DeviceStateError):
-        session.start_recording(fakes.FakeRecorder())
+        session.start_recording(FakeRecorder())
 
 
 def test_a_recorder_that_fails_ends_its_recording_and_not_the_session() -> None:
-    recorder = fakes.FakeRecorder(fail_at=3)
+    recorder = FakeRecorder(fail_at=3)
     with running() as session:
         session.start()
         session.start_recording(recorder)
@@ -106,16 +92,16 @@ def test_a_recorder_that_fails_ends_its_recording_and_not_the_session() -> None:
         frames = session.health().frames
         until(lambda: session.health().frames > frames + 10)
         assert session.health().error is None
-        session.start_recording(fakes.FakeRecorder())
+        session.start_recording(FakeRecorder())
         assert session.health().recording_error is None
     assert "error" in recorder.reasons[0]
 
 
 @pytest.mark.parametrize(
-    "limits", [RecordingLimits(duration_s=0.07), RecordingLimits(max_bytes=7 * 2 * fakes.SENSOR.frame_words)]
+    "limits", [RecordingLimits(duration_s=0.07), RecordingLimits(max_bytes=7 * 2 * SENSOR.frame_words)]
 )
 def test_a_recording_ends_at_its_limit(limits: RecordingLimits) -> None:
-    recorder = fakes.FakeRecorder()
+    recorder = FakeRecorder()
     with running() as session:
         session.start()
         session.start_recording(recorder, limits)

@@ -1,7 +1,6 @@
 """Choosing what is shown: the dialog, files, and a window that goes from one source to the next."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
-from PySide6.QtCore import QEventLoop, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QGraphicsView, QWidget
@@ -42,6 +41,7 @@ from isactrack.gui.qt.style import apply_theme
 from isactrack.recordings import open_recording
 from isactrack.source import Source
 from tests.gui.conftest import SyntheticFeed
+from tests.gui.loops import spin_until
 from tests.gui.test_viewer_command import write_recording
 
 BOARD = FoundDevice(
@@ -50,15 +50,6 @@ BOARD = FoundDevice(
 )  # fmt: skip
 SIMULATED = FoundDevice("sim://awr1642", "AWR1642", "simulated radar", Source.SIMULATED)
 RADIO = Path(__file__).parents[2] / "drivers" / "bistatic" / "default_profile.toml"
-
-
-def spin_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        loop = QEventLoop()
-        QTimer.singleShot(20, loop.quit)
-        loop.exec()
 
 
 # --- what is known without a window ----------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The record bar in the window, against a real session of the simulator behind it."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -23,6 +22,7 @@ from isactrack.gui.models.timeline import Mode
 from isactrack.gui.models.toasts import Level
 from isactrack.gui.qt.main_window import MainWindow
 from tests.gui.conftest import HEALTHY, SyntheticFeed
+from tests.gui.loops import spin, spin_until
 
 QUIET = replace(HEALTHY, recording_path=None, recorded_frames=0, recorded_bytes=0, recording=False)
 
@@ -58,19 +58,6 @@ class RecordableFeed(SyntheticFeed):
         if not self.state.recording:
             raise DeviceStateError("nothing runs", "start it")
         self.calls.append(text)
-
-
-def spin(ms: int) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(ms, loop.quit)
-    loop.exec()
-
-
-def spin_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        spin(20)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The tuning panel and the export dialog, offscreen."""
 
 import json
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +37,7 @@ from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.chains import AnyChainConfig
 from isactrack.recordings import read_tracks_csv
 from isactrack.tracking.config import TrackerConfig
+from tests.gui.loops import spin_until
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -76,13 +76,6 @@ def opened() -> Iterator[list[QWidget]]:
     QApplication.processEvents()
 
 
-def spin(condition: Callable[[], bool], timeout_ms: int = 8000) -> None:
-    deadline = time.monotonic() + timeout_ms / 1e3
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        QTest.qWait(5)
-
-
 def panel_of(
     opened: list[QWidget], sensor: Any = RADAR, theme: Theme = DARK
 ) -> tuple[TuningPanel, TuningModel, Target, Applier]:
@@ -112,19 +105,19 @@ def test_what_is_entered_is_in_use_when_editing_is_finished(opened: list[QWidget
     done: list[object] = []
     panel.applied.connect(done.append)
     enter(panel, "chain.p_fa", "1e-4")
-    spin(lambda: bool(done))
+    spin_until(lambda: bool(done))
     assert target.given[-1][0] == ChainConfig(p_fa=1e-4)
     assert panel.status.text() == "In use; tracks coast."
     assert panel.undo_button.isEnabled() and panel.reset_button.isEnabled()
     panel.undo_button.click()
-    spin(lambda: len(done) == 2)
+    spin_until(lambda: len(done) == 2)
     assert applier.used == model.settings == Settings.default(RADAR)
     editor = panel.rows["chain.p_fa"].editor
     assert isinstance(editor, QLineEdit) and editor.text() == "1e-06"
     panel.redo_button.click()
-    spin(lambda: len(done) == 3)
+    spin_until(lambda: len(done) == 3)
     panel.rows["chain.p_fa"].reset_button.click()
-    spin(lambda: len(done) == 4)
+    spin_until(lambda: len(done) == 4)
     assert model.is_default and not panel.reset_button.isEnabled()
 
 
@@ -160,12 +153,12 @@ def test_what_the_sensor_refuses_is_taken_back_and_said(opened: list[QWidget]) -
     panel.failed.connect(errors.append)
     target.error = ConfigError("frames are not even", "use 1")
     enter(panel, "chain.coherent_frames", "3")
-    spin(lambda: bool(errors))
+    spin_until(lambda: bool(errors))
     assert model.value("chain.coherent_frames") == 1
     assert "frames are not even" in panel.rows["chain.coherent_frames"].reason.text()
     target.error = DeviceStateError("this session does not run", "open it again")
     enter(panel, "chain.p_fa", "1e-3")
-    spin(lambda: len(errors) == 2)
+    spin_until(lambda: len(errors) == 2)
     assert model.value("chain.p_fa") == 1e-3  # to be saved, or used when it is opened again
     assert "does not run" in panel.status.text()
 
@@ -254,7 +247,7 @@ def export(dialog: ExportDialog, kind: ExportKind, path: Path) -> None:
     dialog.choose(kind)
     dialog.file.setText(str(path))
     assert dialog.start_export(), dialog.status.text()
-    spin(lambda: dialog.job is None)
+    spin_until(lambda: dialog.job is None)
     assert there == [path], dialog.status.text()
 
 
@@ -299,7 +292,7 @@ def test_a_film_is_made_or_cancelled_without_a_rest(dialog: ExportDialog, tmp_pa
     dialog.choose(ExportKind.MP4)
     dialog.file.setText(str(tmp_path / "walk.mp4"))
     assert dialog.start_export()
-    spin(lambda: dialog.progress.value() > 0)
+    spin_until(lambda: dialog.progress.value() > 0)
     assert dialog.close_button.text() == "Cancel" and not dialog.file.isEnabled()
     dialog.close_button.click()
     assert dialog.isVisible() and "Cancelled" in dialog.status.text()

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
-from PySide6.QtCore import QEvent, QEventLoop, QObject, QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QColor, QImage, QPixmap
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -34,6 +34,7 @@ from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.view_dock import FailurePage
 from isactrack.recordings.superblock import SIGNATURE
 from isactrack.source import Source
+from tests.gui.loops import spin, spin_until
 
 if TYPE_CHECKING:
     from tests.gui.conftest import SyntheticFeed
@@ -41,22 +42,6 @@ if TYPE_CHECKING:
 MakeFeed = Callable[..., "SyntheticFeed"]
 MakeWindow = Callable[..., MainWindow]
 CloseWhen = Callable[[Callable[[MainWindow], bool]], None]
-
-
-def spin(ms: int) -> None:
-    """Let Qt work for a while."""
-    loop = QEventLoop()
-    QTimer.singleShot(ms, loop.quit)
-    loop.exec()
-
-
-def spin_until(condition: Callable[[], bool], timeout_ms: int = 8000) -> None:
-    """Let Qt work until something is so."""
-    for _ in range(timeout_ms // 20):
-        if condition():
-            return
-        spin(20)
-    raise AssertionError("it did not happen in time")
 
 
 class PaintCounter(QObject):

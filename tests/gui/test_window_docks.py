@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QComboBox, QInputDialog, QLabel, QWidget
@@ -35,6 +35,7 @@ from isactrack.gui.qt.map_view import MapView
 from isactrack.gui.qt.plan_view import PlanView
 from isactrack.gui.qt.view import View
 from isactrack.gui.qt.view_dock import FailurePage, Look
+from tests.gui.loops import spin, spin_until
 
 if TYPE_CHECKING:
     from tests.gui.conftest import SyntheticFeed
@@ -42,22 +43,6 @@ if TYPE_CHECKING:
 MakeFeed = Callable[..., "SyntheticFeed"]
 MakeWindow = Callable[..., MainWindow]
 REACH = (8.0, 9.0)
-
-
-def spin(ms: int) -> None:
-    """Let Qt work for a while."""
-    loop = QEventLoop()
-    QTimer.singleShot(ms, loop.quit)
-    loop.exec()
-
-
-def spin_until(condition: Callable[[], bool], timeout_ms: int = 8000) -> None:
-    """Let Qt work until something is so."""
-    for _ in range(timeout_ms // 20):
-        if condition():
-            return
-        spin(20)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.fixture

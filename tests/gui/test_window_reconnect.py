@@ -1,7 +1,6 @@
 """The window while its device is lost, and when it is there again."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
@@ -21,18 +19,10 @@ from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.transport import transport_state
 from isactrack.gui.qt.main_window import MainWindow
 from tests.gui.conftest import snapshot
+from tests.gui.loops import spin_until
 from tests.gui.test_record_bar import RecordableFeed
 
 LOST = DeviceTimeoutError("no data for 2 s", "look at the cable")
-
-
-def spin_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        loop = QEventLoop()
-        QTimer.singleShot(20, loop.quit)
-        loop.exec()
 
 
 class Cable:

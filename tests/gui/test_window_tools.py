@@ -1,11 +1,9 @@
 """Tuning and exports in the window, with a simulated radar behind it."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from isactrack.acquisition.pipeline import Pipeline
@@ -15,16 +13,7 @@ from isactrack.gui.models.feed import Feed, Opening, SessionFeed
 from isactrack.gui.models.reconnect import ReconnectingFeed
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.tools import export_dialog, session_of
-
-
-def spin_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    """Run Qt's loop until something is so."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        loop = QEventLoop()
-        QTimer.singleShot(20, loop.quit)
-        loop.exec()
+from tests.gui.loops import spin_until
 
 
 def open_feed() -> SessionFeed:
