@@ -51,7 +51,7 @@ class SensorMap(Protocol):
     def tracks(self) -> FloatArray:
         """Return where the tracks (n, 2) lie."""
 
-    def readout(self, image: FloatArray, x: float, y: float) -> str:
+    def readout(self, image: NDArray[np.floating], x: float, y: float) -> str:
         """Return what is at a point, with the level of its bin in `image`; empty beside the map."""
 
 
@@ -108,7 +108,7 @@ class RangeDoppler:
         folded = (radial_velocity(position, velocity) - low) % (high - low) + low
         return np.stack([np.hypot(position[:, 0], position[:, 1]), folded], axis=-1)
 
-    def readout(self, image: FloatArray, x: float, y: float) -> str:
+    def readout(self, image: NDArray[np.floating], x: float, y: float) -> str:
         """Return range, velocity and level of the bin at a point; empty beside the map."""
         place = _bin_at(self.extent, image, x, y)
         if place is None:
@@ -160,7 +160,7 @@ class DelayAzimuth:
         tracks = self._snapshot.tracks
         return self._place(_positions(tracks)) if tracks else np.zeros((0, 2))
 
-    def readout(self, image: FloatArray, x: float, y: float) -> str:
+    def readout(self, image: NDArray[np.floating], x: float, y: float) -> str:
         """Return path, azimuth and level of the bin at a point; empty beside the map."""
         place = _bin_at(self.extent, image, x, y)
         if place is None:
@@ -187,7 +187,9 @@ def bin_edges(axis: FloatArray) -> tuple[float, float]:
     return float(axis[0]) - half, float(axis[-1]) + half
 
 
-def _bin_at(extent: tuple[float, float, float, float], image: FloatArray, x: float, y: float) -> tuple[int, int] | None:
+def _bin_at(
+    extent: tuple[float, float, float, float], image: NDArray[np.floating], x: float, y: float
+) -> tuple[int, int] | None:
     """Return row and column of an image over its extent, None beside it."""
     left, right, low, high = extent
     if not (left <= x <= right and low <= y <= high):

@@ -37,6 +37,13 @@ class ImagePlot(QWidget):
         Levels to begin with.
     level_label
         Name of the levels.
+
+    Attributes
+    ----------
+    level_db
+        The levels (y, x) that are shown, dB.
+    framed
+        What `frame` shows.
     """
 
     def __init__(
@@ -44,7 +51,7 @@ class ImagePlot(QWidget):
     ) -> None:
         super().__init__()
         self._theme = theme
-        self._level_db: NDArray[np.floating] = np.zeros((0, 0))
+        self.level_db: NDArray[np.floating] = np.zeros((0, 0))
         self._extent = QRectF()
         self.framed = QRectF()
         self.widget, self.plot = make_plot(theme, x_label, y_label)
@@ -54,6 +61,7 @@ class ImagePlot(QWidget):
         self._gaps = HatchedSpans(theme)
         self.plot.addItem(self._gaps, ignoreBounds=True)
         self._marks: list[Any] = []
+        self._brushes: dict[str, QBrush] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.widget)
@@ -75,8 +83,8 @@ class ImagePlot(QWidget):
 
     def fit_levels(self) -> None:
         """Fit the levels to what is shown, once."""
-        if self._level_db.size:
-            self.set_levels(auto_levels(np.asarray(self._level_db, dtype=np.float64)))
+        if self.level_db.size:
+            self.set_levels(auto_levels(np.asarray(self.level_db, dtype=np.float64)))
 
     def set_labels(self, x_label: str, y_label: str) -> None:
         """Name the axes anew."""
@@ -108,6 +116,15 @@ class ImagePlot(QWidget):
         self.plot.addItem(dots, ignoreBounds=True)
         return dots
 
+    def set_dots(self, dots: Any, places: NDArray[np.float64], colours: Sequence[str]) -> None:
+        """Put dots to places (n, 2), each in a colour (``"#rrggbb"``).
+
+        Brushes are the same objects each time: the marks of new ones would be drawn anew, which takes longer than
+        all else.
+        """
+        brushes = [self._brushes.setdefault(colour, QBrush(QColor(colour))) for colour in colours]
+        dots.setData(places[:, 0], places[:, 1], brush=brushes or None)
+
     def show_image(
         self,
         level_db: NDArray[np.floating],
@@ -115,7 +132,7 @@ class ImagePlot(QWidget):
         gaps: Sequence[tuple[float, float]] = (),
     ) -> None:
         """Show levels (y, x) in dB over an extent (left, right, low, high), with hatched spans of the x axis."""
-        self._level_db = level_db
+        self.level_db = level_db
         self.image.setImage(np.ascontiguousarray(level_db, dtype=np.float32), autoLevels=False)
         left, right, low, high = extent
         rect = QRectF(left, low, right - left, high - low)
@@ -156,13 +173,13 @@ class ImagePlot(QWidget):
         extent = self._extent
         if not (extent.left() <= x <= extent.right() and extent.top() <= y <= extent.bottom()) or extent.isEmpty():
             return None
-        rows, columns = self._level_db.shape
+        rows, columns = self.level_db.shape
         column = min(int((x - extent.left()) / extent.width() * columns), columns - 1)
-        level = float(self._level_db[min(int((y - extent.top()) / extent.height() * rows), rows - 1), column])
+        level = float(self.level_db[min(int((y - extent.top()) / extent.height() * rows), rows - 1), column])
         return level if math.isfinite(level) else None
 
     def _point(self, position: QPointF, say: Callable[[str], object], readout: Readout) -> None:
-        if not self._level_db.size or not self.plot.sceneBoundingRect().contains(position):
+        if not self.level_db.size or not self.plot.sceneBoundingRect().contains(position):
             return
         at = self.plot.getViewBox().mapSceneToView(position)
         if math.isfinite(at.x()) and math.isfinite(at.y()):

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from PySide6.QtGui import QBrush, QColor
-
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
@@ -28,7 +26,6 @@ class RangeAzimuthView(ImageView):
         super().__init__(theme, Legend(theme, (("ring", "detection"), ("dot", "track"))))
         self._snapshot: Snapshot | None = None
         self.reach_m = math.inf
-        self._brushes: dict[str, QBrush] = {}
         self.map = ImagePlot(theme, X_LABEL, Y_LABEL, LEVELS)
         self._detections, self._tracks = self.map.add_rings(), self.map.add_dots()
         self.map.on_pointed(self.pointed.emit, readout)
@@ -47,10 +44,10 @@ class RangeAzimuthView(ImageView):
         self.map.show_image(shown.image(), extent)
         self.map.set_limits(*extent)
         self.map.set_range(*extent[:3], min(extent[3], self.reach_m))
-        detections, tracks = shown.detections(), shown.tracks()
+        detections = shown.detections()
         self._detections.setData(detections[:, 0], detections[:, 1])
-        brushes = [self._brush(track.track_id) for track in self._snapshot.tracks]
-        self._tracks.setData(tracks[:, 0], tracks[:, 1], brush=brushes or None)
+        colours = [track_colour(track.track_id, light=self.theme.light) for track in self._snapshot.tracks]
+        self.map.set_dots(self._tracks, shown.tracks(), colours)
 
     def empty_text(self) -> str:
         """Return why there is no map."""
@@ -65,10 +62,3 @@ class RangeAzimuthView(ImageView):
         if isinstance(former, RangeAzimuthView):
             self.reach_m = former.reach_m
             self.map.take_over(former.map)
-
-    def _brush(self, track_id: int) -> QBrush:
-        """Return the brush of a track, always the same object: the marks of a new one would be drawn anew each time."""
-        colour = track_colour(track_id, light=self.theme.light)
-        if colour not in self._brushes:
-            self._brushes[colour] = QBrush(QColor(colour))
-        return self._brushes[colour]

@@ -123,17 +123,17 @@ def test_the_window_fits_its_size_and_can_be_saved(
     assert (window.width(), window.height()) == size  # nothing forces the window larger
     corner = window.grab().toImage().pixelColor(2, 200)
     assert (corner.lightness() > 128) is theme.light
-    for plot in (map_of(window).plot, plan_of(window).plot):
+    for plot in (map_of(window).map.plot, plan_of(window).plot):
         assert plot.getViewBox().width() > 150
 
 
 def test_axes_are_physical_and_labelled(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed())
-    range_doppler, plan = map_of(window).plot, plan_of(window).plot
+    range_doppler, plan = map_of(window).map.plot, plan_of(window).plot
     labels = {plot: [plot.getAxis(side).labelText for side in ("bottom", "left")] for plot in (range_doppler, plan)}
     assert labels[range_doppler] == ["Range (m)", "Radial velocity (m/s)"]
     assert labels[plan] == ["x, to the right (m)", "y, along boresight (m)"]
-    assert map_of(window).colour_bar.getAxis("right").labelText == "Level over median (dB)"
+    assert map_of(window).map.colour_bar.getAxis("right").labelText == "Level over median (dB)"
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
     (left, right), (low, high) = range_doppler.viewRange()
@@ -152,9 +152,9 @@ def test_a_target_is_bright_on_the_map_and_where_the_axes_say(make_window: MakeW
     window = running(make_window, make_feed())
     window.timeline.pause()
     spin(50)
-    bright = pixel(window, map_of(window), 30 * 0.047, 0.0)  # static clutter at 1.4 m
-    mirrored = pixel(window, map_of(window), 161 * 0.047, 0.0)
-    dark = pixel(window, map_of(window), 30 * 0.047, 2.9)
+    bright = pixel(window, map_of(window).map, 30 * 0.047, 0.0)  # static clutter at 1.4 m
+    mirrored = pixel(window, map_of(window).map, 161 * 0.047, 0.0)
+    dark = pixel(window, map_of(window).map, 30 * 0.047, 2.9)
     assert bright.green() > 130 > 100 > max(dark.green(), mirrored.green())
 
 
@@ -167,7 +167,7 @@ def test_a_radio_is_shown_with_its_own_map_and_both_of_its_ends(
     window.save_snapshot(shots / "viewer-radio.png")
     snapshot = make_radio_snapshot(shown(window))
     x_m, y_m = snapshot.tx_position_m or (0.0, 0.0)
-    shown_map = map_of(window).plot
+    shown_map = map_of(window).map.plot
     labels = [shown_map.getAxis(side).labelText for side in ("bottom", "left")]
     assert labels == ["Path by way of the target (m)", "Azimuth (°)"]
     (left, right), (low, high) = shown_map.viewRange()
@@ -178,8 +178,8 @@ def test_a_radio_is_shown_with_its_own_map_and_both_of_its_ends(
     assert snapshot.truth is not None
     x, y = snapshot.truth.position_m[2]
     path = math.hypot(x, y) + math.dist((x, y), (x_m, y_m))
-    bright = pixel(window, map_of(window), path, math.degrees(math.atan2(x, y)) + 6.0)  # beside the marks
-    assert bright.green() > pixel(window, map_of(window), path, -65.0).green() + 50
+    bright = pixel(window, map_of(window).map, path, math.degrees(math.atan2(x, y)) + 6.0)  # beside the marks
+    assert bright.green() > pixel(window, map_of(window).map, path, -65.0).green() + 50
     white = plan_of(window).palette().text().color().name()
     assert [pixel(window, plan_of(window), *place).name() for place in ((0.0, 0.05), (x_m, y_m))] == [white, white]
     box = plan_of(window).plot.getViewBox()
@@ -268,13 +268,13 @@ def test_keys(make_window: MakeWindow, make_feed: MakeFeed) -> None:
 
 def test_levels_stay_until_a_is_pressed(make_window: MakeWindow, make_feed: MakeFeed) -> None:
     window = running(make_window, make_feed(), 10)
-    assert (map_of(window).levels.low_db, map_of(window).levels.high_db) == (0.0, 60.0)
+    assert (map_of(window).map.levels.low_db, map_of(window).map.levels.high_db) == (0.0, 60.0)
     QTest.keyClick(window, Qt.Key.Key_A)
-    fitted = map_of(window).levels
+    fitted = map_of(window).map.levels
     assert (fitted.low_db, fitted.high_db) == (0.0, 40.0)
     spin(100)
-    assert map_of(window).levels == fitted
-    assert tuple(map_of(window).image.levels) == (0.0, 40.0)
+    assert map_of(window).map.levels == fitted
+    assert tuple(map_of(window).map.image.levels) == (0.0, 40.0)
 
 
 def test_the_views_reach_as_far_as_something_is_seen(make_window: MakeWindow, make_feed: MakeFeed) -> None:
@@ -283,11 +283,11 @@ def test_the_views_reach_as_far_as_something_is_seen(make_window: MakeWindow, ma
     near = plan_of(window).plot.viewRange()[1][1]
     QTest.keyClick(window, Qt.Key.Key_0, Qt.KeyboardModifier.ControlModifier)
     spin(20)
-    assert map_of(window).plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
+    assert map_of(window).map.plot.viewRange()[0][1] == pytest.approx(191.5 * 0.047)
     assert plan_of(window).plot.viewRange()[1][1] > near
     QTest.keyClick(window, Qt.Key.Key_F)
     spin(20)
-    assert map_of(window).plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
+    assert map_of(window).map.plot.viewRange()[0][1] == pytest.approx(8.0)  # the third walks 7.2 m away at most
     assert plan_of(window).plot.viewRange()[1][1] == pytest.approx(near)
 
 
@@ -416,7 +416,7 @@ def test_a_view_that_fails_does_not_stop_the_others(
     page.retry_button.click()
     spin_until(lambda: dock.is_ready)
     assert window.fault is None
-    assert map_of(window).image.image is not None
+    assert map_of(window).map.image.image is not None
 
 
 def test_help_covers_the_window_and_any_key_closes_it(make_window: MakeWindow, make_feed: MakeFeed) -> None:
@@ -436,8 +436,8 @@ def test_the_pointer_reads_out_coordinates(make_window: MakeWindow, make_feed: M
     box = plan_of(window).plot.getViewBox()
     plan_of(window).widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.0, 2.0)))
     assert window._pointer.text().startswith("x +1.00 m   y 2.00 m")
-    box = map_of(window).plot.getViewBox()
-    map_of(window).widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
+    box = map_of(window).map.plot.getViewBox()
+    map_of(window).map.widget.scene().sigMouseMoved.emit(box.mapViewToScene(QPointF(1.41, 0.0)))
     assert window._pointer.text().startswith("range 1.41 m   velocity +0.00 m/s")
 
 
@@ -467,7 +467,7 @@ def test_nothing_grows(make_window: MakeWindow, make_feed: MakeFeed, updates: in
     spin(20)
 
     def items() -> int:
-        return len(plan_of(window).widget.scene().items()) + len(map_of(window).widget.scene().items())
+        return len(plan_of(window).widget.scene().items()) + len(map_of(window).map.widget.scene().items())
 
     gc.collect()
     count, size = items(), _resident_bytes()

@@ -511,7 +511,7 @@ def test_colours_change_while_it_runs_and_views_stay_where_they_were(make_window
     plan.plot.getViewBox().scaleBy((0.5, 0.5))
     plan.plot.getViewBox().sigRangeChangedManually.emit([True, True])
     spin(20)
-    zoomed, levels = plan.plot.viewRange(), view.levels
+    zoomed, levels = plan.plot.viewRange(), view.map.levels
     modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(window, Qt.Key.Key_T, modifiers)
     spin(60)
@@ -519,7 +519,7 @@ def test_colours_change_while_it_runs_and_views_stay_where_they_were(make_window
     new_view: Any = window.views.docks["map"].view
     new_plan: Any = window.views.docks["plan"].view
     assert (new_view.theme, new_plan.theme) == (LIGHT, LIGHT)
-    assert new_view.levels == levels != view_levels_at_start()
+    assert new_view.map.levels == levels != view_levels_at_start()
     for former, now in zip(zoomed, new_plan.plot.viewRange(), strict=True):
         assert now == pytest.approx(former, rel=0.01)
     assert window.health_panel.badge.text() == window.status_badge.text() == "SIMULATED"
@@ -535,12 +535,13 @@ def test_colours_change_while_it_runs_and_views_stay_where_they_were(make_window
 
 
 def view_levels_at_start() -> object:
-    return MapView(DARK).levels
+    return MapView(DARK).map.levels
 
 
 def test_colour_maps_are_chosen_by_key_and_by_menu(make_window: MakeWindow) -> None:
     window = make_window()
-    view: Any = window.views.docks["map"].view
+    dock: Any = window.views.docks["map"]
+    view = dock.view.map
     spin(40)
     pictures = [view.widget.grab().toImage()]
     names = [view.colour_bar.colorMap().name]
