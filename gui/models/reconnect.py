@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
-from isactrack.acquisition.session import new_event
+from isactrack.acquisition.session import Session, new_event
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
-from isactrack.gui.models.feed import LiveFeed
+from isactrack.gui.models.feed import Feed, LiveFeed, SessionFeed
 from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -223,3 +223,10 @@ class ReconnectingFeed:
         except IsacError as error:
             self._recording, self._recording_error = None, error
             _log.error("the recording does not go on: %s", error)
+
+
+def session_of(feed: Feed | None) -> Session | None:
+    """Return the session behind a feed; None if there is none, or its device is lost."""
+    present = feed.present if isinstance(feed, ReconnectingFeed) else feed
+    session = present.session if isinstance(present, SessionFeed) else None
+    return session if isinstance(session, Session) else None

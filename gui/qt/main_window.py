@@ -39,6 +39,7 @@ from isactrack.gui.models.views import VIEWS
 from isactrack.gui.qt.actions import connect_actions, make_actions
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
+from isactrack.gui.qt.exports import export_dialog
 from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
 from isactrack.gui.qt.lost_banner import LostBanner
@@ -51,8 +52,8 @@ from isactrack.gui.qt.source_badge import SourceBadge
 from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
 from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.toast import ToastStack
-from isactrack.gui.qt.tools import TuningDock, export_dialog
 from isactrack.gui.qt.transport_bar import TransportBar
+from isactrack.gui.qt.tuning_dock import TuningDock
 from isactrack.gui.qt.view_dock import Look
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def test_the_columns_hold_every_menu_in_order_and_are_about_as_high() -> None:
     columns = in_columns(3)
     assert [name for column in columns for name in column] == list(by_menu())
     heights = [sum(len(by_menu()[name]) + 1 for name in column) for column in columns]
-    assert max(heights) < 0.55 * len(COMMANDS)
+    assert max(heights) < len(COMMANDS) / 2
 
 
 def test_views_are_arranged_in_columns_of_cells_of_tabs() -> None:

@@ -10,9 +10,9 @@ from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.session import Session
 from isactrack.drivers.registry import open_device
 from isactrack.gui.models.feed import Feed, Opening, SessionFeed
-from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.gui.models.reconnect import ReconnectingFeed, session_of
+from isactrack.gui.qt.exports import export_dialog
 from isactrack.gui.qt.main_window import MainWindow
-from isactrack.gui.qt.tools import export_dialog, session_of
 from tests.gui.loops import spin_until
 
 

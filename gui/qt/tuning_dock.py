@@ -1,33 +1,21 @@
-"""What is asked of the window now and then: settings to tune, and things to export."""
+"""The settings of what runs, in a dock at the side of the window."""
 
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDockWidget, QLabel, QWidget
 
-from isactrack.acquisition.session import Session
-from isactrack.gui.models.feed import Feed, SessionFeed
-from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.gui.models.feed import Feed
+from isactrack.gui.models.reconnect import session_of
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.tuning import Settings, Tuning
-from isactrack.gui.qt.export_dialog import ExportContext, ExportDialog, ExportView
 from isactrack.gui.qt.tuning_panel import TuningPanel
-from isactrack.source import Source
 
 if TYPE_CHECKING:
+    from isactrack.acquisition.session import Session
     from isactrack.gui.qt.main_window import MainWindow
 
 _NOTHING = "Nothing that can be tuned is running.\n\nOpen a device or a recording: its settings are shown here."
-
-
-def session_of(feed: Feed | None) -> Session | None:
-    """Return the session behind a feed; None if there is none, or its device is lost."""
-    if isinstance(feed, ReconnectingFeed):
-        feed = feed.present
-    session = feed.session if isinstance(feed, SessionFeed) else None
-    return session if isinstance(session, Session) else None
 
 
 class TuningDock(QDockWidget):
@@ -41,7 +29,7 @@ class TuningDock(QDockWidget):
         self.panel: TuningPanel | None = None
         self._window = window
         self._feed: Feed | None = None
-        self._session: Session | None = None
+        self._session: "Session | None" = None
         self.set_theme(window.theme)
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self)
         self.hide()
@@ -80,38 +68,3 @@ class TuningDock(QDockWidget):
         self.setWidget(content)
         if former is not None:
             former.deleteLater()
-
-
-def export_dialog(window: "MainWindow") -> ExportDialog:
-    """Return a dialog that exports what the window has; it is not shown yet."""
-    health, timeline = window.health, window.timeline
-    tuning = window.tuning.tuning
-    current = timeline.current
-    context = ExportContext(
-        source=window.opening.name,
-        origin="" if health is None else str(health.origin),
-        settings=None if tuning is None or tuning.applier is None else tuning.applier.used,
-        snapshots=timeline.kept,
-        shown_s=0.0 if current is None else current.time_s,
-        views=[
-            ExportView(view, partial(dock.another, view))
-            for dock in window.views.docks.values()
-            if dock.is_seen and (view := dock.view) is not None
-        ],
-        recording=_recording(window),
-    )
-    dialog = ExportDialog(window.theme, context, window)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.exported.connect(lambda path: window.toasts.info(f"exported {path}"))
-    dialog.failed.connect(window.report)
-    return dialog
-
-
-def _recording(window: "MainWindow") -> Path | None:
-    """Return the file that is played, or recorded to."""
-    health = window.health
-    if health is None:
-        return None
-    if health.source is Source.REPLAY:
-        return Path(health.url.removeprefix("file://"))
-    return None if health.recording_path is None else Path(health.recording_path)
