@@ -29,7 +29,7 @@ class TuningDock(QDockWidget):
         self.panel: TuningPanel | None = None
         self._window = window
         self._feed: Feed | None = None
-        self._session: "Session | None" = None
+        self._session: Session | None = None
         self.set_theme(window.theme)
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self)
         self.hide()
