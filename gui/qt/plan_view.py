@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QPainterPath
 
@@ -13,6 +14,7 @@ from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
 from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.points import plan_readout
+from isactrack.gui.models.room import Placement
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.trails import (
     FIELD_OF_VIEW_RAD,
@@ -30,6 +32,8 @@ from isactrack.gui.qt.lines_item import LinesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
 from isactrack.gui.qt.view import View
 from isactrack.tracks import Track, TrackStatus
+
+FloatArray = NDArray[np.float64]
 
 _LEGEND = (
     ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
@@ -67,6 +71,7 @@ class PlanView(View):
         self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
         self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
         self._ring_labels: list[Any] = []
+        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2))
         self._trails = LinesItem(self._colour, 2.0)
         self._ellipses = LinesItem(self._colour, 1.0)
         self._arrows = LinesItem(self._colour, 1.6)
@@ -80,8 +85,8 @@ class PlanView(View):
         self._tx_m: tuple[float, float] | None = None
         self._labels: list[Any] = []
         for item in (
-            self._wedge, self._rings, self._ellipses, self._trails, self._truth, self._detections, self._arrows,
-            self._tracks, self._antennas,
+            self._wedge, self._rings, self._walls, self._ellipses, self._trails, self._truth, self._detections,
+            self._arrows, self._tracks, self._antennas,
         ):  # fmt: skip
             self.plot.addItem(item, ignoreBounds=True)
         self.body.addWidget(self.widget)
@@ -116,6 +121,11 @@ class PlanView(View):
         for label in self._ring_labels:
             label.setVisible(visible)
 
+    def set_placement(self, placement: Placement) -> None:
+        """Draw the walls of the room, if they are known."""
+        walls = placement.walls_m
+        self._walls.setData(walls[:, 0], walls[:, 1])
+
     def set_reach(self, reach_m: float, range_max_m: float) -> None:
         """Show the field of view up to a range; nothing moves while it stays the same."""
         if (reach_m, range_max_m) != (self._reach_m, self._range_max_m):
@@ -146,6 +156,12 @@ class PlanView(View):
     def reach(self) -> tuple[float, float]:
         """Range (m) that is shown, and the sensor's own."""
         return self._reach_m, self._range_max_m
+
+    @property
+    def walls(self) -> tuple[FloatArray, FloatArray]:
+        """Corners of the walls that are drawn, x and y in metres."""
+        x, y = self._walls.getData()
+        return (np.zeros(0), np.zeros(0)) if x is None else (x, y)
 
     @property
     def label_texts(self) -> list[str]:
