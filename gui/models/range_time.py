@@ -107,4 +107,4 @@ def _radio_column(history: Sequence[Snapshot], k: int) -> Column:
     if channel is None:
         return snapshot.time_s, None
     level = power_to_db(path_profile(channel.after, channel.sensor, _PAD)[1])
-    return channel.time_s, np.asarray(level - np.median(level))
+    return snapshot.time_s, np.asarray(level - np.median(level))

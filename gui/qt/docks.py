@@ -32,8 +32,8 @@ class DockArea(QMainWindow):
     """A view could not do what it was asked for: its title and the exception."""
     pointed = Signal(str)
     """What lies under the pointer."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, entries: Sequence[ViewEntry], look: Look) -> None:
         super().__init__()

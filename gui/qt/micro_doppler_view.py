@@ -24,6 +24,7 @@ class MicroDopplerView(ImageView):
     name = "micro_doppler"
     title = "Micro-Doppler"
     history_length = HISTORY
+    through_gaps = True
     products = frozenset({Product.SLOW_TIME})
 
     def __init__(self, theme: Theme) -> None:

@@ -71,7 +71,7 @@ class PlanView(View):
         self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
         self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
         self._ring_labels: list[Any] = []
-        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2))
+        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2), antialias=True)
         self._trails = LinesItem(self._colour, 2.0)
         self._ellipses = LinesItem(self._colour, 1.0)
         self._arrows = LinesItem(self._colour, 1.6)

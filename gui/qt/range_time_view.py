@@ -20,6 +20,7 @@ class RangeTimeView(ImageView):
     name = "range_time"
     title = "Range over time"
     history_length = HISTORY
+    through_gaps = True
 
     def __init__(self, theme: Theme) -> None:
         self.note = Note()

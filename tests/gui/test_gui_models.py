@@ -357,7 +357,7 @@ def test_the_bar_says_where_it_is(make_snapshot: MakeSnapshot) -> None:
     assert "10 older frames" in status_text(timeline, "u")
     timeline.step_time(-1.0)
     state = transport_state(timeline)
-    assert (state.position, state.last, state.moving, state.following) == (9, 29, False, False)
+    assert (state.position_ms, state.span_ms, state.moving, state.following) == (450, 1450, False, False)
     assert (state.time_text, state.frame_text) == ("0.9 s / 1.9 s", "frame 1019")
     assert state.edge_text == "1.0 s behind"
     assert status_text(timeline, "u").startswith("Display frozen, the session goes on")
