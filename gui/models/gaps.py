@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from isactrack.acquisition.snapshot import Snapshot
 
 GAP_STEPS: Final = 1.5
@@ -47,6 +50,13 @@ def run_start(history: Sequence[Snapshot]) -> int:
         if history[k].index <= history[k - 1].index:
             return k
     return 0
+
+
+def gaps_before(history: Sequence[Snapshot]) -> NDArray[np.int64]:
+    """Return how many gaps there are before each of some snapshots (n,), oldest first."""
+    steps = np.diff([snapshot.time_s for snapshot in history])
+    gaps = steps > GAP_STEPS * np.median(steps) if steps.size >= _STEPS_NEEDED else np.zeros(steps.size, np.bool_)
+    return np.concatenate([[0], np.cumsum(gaps)]).astype(np.int64)
 
 
 class UsualStep:

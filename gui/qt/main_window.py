@@ -25,13 +25,14 @@ from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_er
 from isactrack.gui.models.health_text import empty_text
 from isactrack.gui.models.layouts import LayoutStore
 from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.reconnect import ReconnectingFeed, placement_of
 from isactrack.gui.models.recording import control_of
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
-from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
+from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Mode, Timeline
 from isactrack.gui.models.toasts import Toasts
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.gui.models.ui_settings import SettingsStore
@@ -109,6 +110,7 @@ class MainWindow(QMainWindow):
         self.timeline = Timeline(capacity)
         self.feed: Feed | None = None
         self.health: Health | None = None
+        self.paint_clock = PaintClock()
         self.error: IsacError | None = None
         self.toasts = Toasts()
         self._settings_store = SettingsStore(folder, self._report)
@@ -175,7 +177,7 @@ class MainWindow(QMainWindow):
     def _take_feed(self) -> None:
         if self.feed is None and (feed := self.opening.take()) is not None:
             self.feed = feed
-            self.timeline = Timeline(self._capacity, live=feed.live)
+            self.timeline, self.paint_clock = Timeline(self._capacity, live=feed.live), PaintClock()
             self.views.ask(lambda view: view.forget_run())
             self.views.set_look(placement=placement_of(feed))
             self.timeline.loop = self._actions["loop"].isChecked()
@@ -268,6 +270,8 @@ class MainWindow(QMainWindow):
         self._take_reconnection(self.feed)
         for snapshot in snapshots:
             self.timeline.append(snapshot)
+        if self._follows:
+            self.paint_clock.came(len(snapshots))
         events = self.feed.take_events()
         if events:
             self.timeline.take_events(events)
@@ -299,7 +303,8 @@ class MainWindow(QMainWindow):
             self.error = self.health.error
         self.show_health_panel(self._actions["health"].isChecked())
         self.record_bar.show_health(self.health)
-        self.status_badge.show_banner(self.health_panel.show_health(self.health, self.error))
+        shown = self.health_panel.show_health(self.health, self.error, self.paint_clock.stats())
+        self.status_badge.show_banner(shown)
 
     def _draw(self) -> None:
         snapshot = self.timeline.current
@@ -307,7 +312,13 @@ class MainWindow(QMainWindow):
             return
         self.stack.setCurrentWidget(self.views)
         self._guard("range", lambda: self._take_reach(snapshot))
-        self.views.draw(self.timeline, self._reached[1])
+        if self.views.draw(self.timeline, self._reached[1]) and self._follows:
+            self.paint_clock.drawn(snapshot)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether results are shown as they come."""
+        return self.timeline.live and self.timeline.mode is Mode.FOLLOWING
 
     def _take_reach(self, snapshot: "Snapshot") -> None:
         if self._reached[0] is not snapshot:
@@ -431,7 +442,11 @@ class MainWindow(QMainWindow):
         self._keep(colour_map=name)
 
     def event(self, event: QEvent) -> bool:
-        """Leave Space to a button that was reached with Tab; else it plays and pauses."""
+        """Leave Space to a button that was reached with Tab, else it plays and pauses; note when all was painted."""
+        if event.type() is QEvent.Type.UpdateRequest:
+            painted = super().event(event)  # all that is dirty in this window, views included
+            self.paint_clock.painted()
+            return painted
         if (
             event.type() is QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
