@@ -61,7 +61,9 @@ class MicroDopplerImage:
     levels
         Levels that suit it until somebody changes them.
     note
-        What it is that is shown.
+        What it is that is shown, in one line.
+    details
+        How it was made.
     """
 
     track_id: int
@@ -71,6 +73,7 @@ class MicroDopplerImage:
     y_label: str
     levels: Levels
     note: str
+    details: str
 
     @property
     def framed_mps(self) -> tuple[float, float]:
@@ -162,12 +165,13 @@ class MicroDoppler:
             history, lambda all_of_them, k: _radar_column(all_of_them[k], track_id if k >= first else None)
         )
         range_m = math.hypot(*track.position_m)
-        note = (
-            f"Track {track_id} at {range_m:.1f} m: Doppler of each frame, strongest range cell within {BODY_M:g} m, "
-            "all azimuths, still echoes removed."
+        note = f"Track {track_id} at {range_m:.1f} m, ±{BODY_M:g} m, all azimuths"
+        details = (
+            f"Doppler of each frame, the strongest of the range cells within {BODY_M:g} m of the track, from all "
+            "azimuths. Still echoes are removed."
         )
         low, high = bin_edges(spectrum.velocity_axis_mps)
-        return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note)
+        return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note, details)
 
     def _of_radio(self, history: Sequence[Snapshot], track: Track, slow_time: SlowTime) -> MicroDopplerImage:
         track_id, sensor = track.track_id, slow_time.sensor
@@ -177,13 +181,15 @@ class MicroDoppler:
             history, lambda all_of_them, k: _radio_column(all_of_them, k, first, track_id, axis)
         )
         path_m, azimuth_rad = paths_of(track.position_m, sensor.tx_position_m or (0.0, 0.0))
-        blocks = "staggered blocks" if sensor.stagger_s else f"even blocks, ambiguous beyond ±{axis[-1]:.2f} m/s"
-        note = (
-            f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°: Doppler over "
-            f"{WINDOW_S * 1e3:.0f} ms of {blocks}, still echoes removed."
+        blocks = "staggered blocks" if sensor.stagger_s else "even blocks"
+        limit = "" if sensor.stagger_s else f", ambiguous beyond ±{axis[-1]:.2f} m/s"
+        note = f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°{limit}"
+        details = (
+            f"Doppler over {WINDOW_S * 1e3:.0f} ms of {blocks}{limit}, at the path length and azimuth of the track. "
+            "Still echoes are removed."
         )
         low, high = bin_edges(axis)
-        return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note)
+        return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note, details)
 
 
 def half_rate_axis_mps(sensor: OfdmSensor) -> FloatArray:

@@ -139,7 +139,9 @@ class DockArea(QMainWindow):
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        columns = [[[self.docks[name] for name in cell] for cell in column] for column in arrange(self._entries)]
+        columns = [
+            [[self.docks[name] for name in cell] for cell in column] for column in arrange(self._entries, layout)
+        ]
         for k, column in enumerate(columns):
             if k == 0:
                 self.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, column[0][0])
@@ -195,7 +197,7 @@ class DockArea(QMainWindow):
             self._layout = None
 
     def _share_room(self, layout: BuiltInLayout) -> None:
-        columns = [[self._visible(cell) for cell in column] for column in arrange(self._entries)]
+        columns = [[self._visible(cell) for cell in column] for column in arrange(self._entries, layout)]
         shown = [[cell for cell in column if cell is not None] for column in columns]
         tops = [column[0] for column in shown if column]
         if len(tops) == 2:

@@ -15,7 +15,7 @@ from isactrack.gui.models import event_log, impulse, micro_doppler, range_azimut
 from isactrack.gui.models.event_log import EventLog
 from isactrack.gui.models.micro_doppler import MicroDoppler, half_rate_axis_mps
 from isactrack.gui.models.range_time import RangeTime
-from isactrack.gui.models.track_table import COLUMNS, STATE_COLUMN, TrackTable
+from isactrack.gui.models.track_table import COLUMNS, STATE_COLUMN, TrackTable, columns_that_fit
 from isactrack.gui.models.waterfall import Column, Waterfall
 from isactrack.ofdm import OfdmSensor
 from isactrack.processing.bistatic import path_rate
@@ -372,7 +372,7 @@ def test_a_radio_shows_half_the_rate_of_the_path(
     columns = shown.waterfall.level_db
     last = np.flatnonzero(np.isfinite(columns[0]))[-1]
     assert axis[np.argmax(columns[:, last])] == pytest.approx(expected, abs=0.05)
-    assert ("staggered" in shown.note) is bool(stagger_s)
+    assert ("staggered" in shown.details) is bool(stagger_s)
     assert ("ambiguous beyond ±0.72 m/s" in shown.note) is not bool(stagger_s)
     assert model.why_empty(history[-1]) == ""
     assert "while this view is open" in model.why_empty(make_radio_snapshot(0))
@@ -384,6 +384,22 @@ def test_a_radio_shows_half_the_rate_of_the_path(
 
 def column(title: str) -> int:
     return next(k for k, kind in enumerate(COLUMNS) if kind.title.startswith(title))
+
+
+def test_columns_are_shown_as_far_as_there_is_room_and_x_never_without_y() -> None:
+    widths, everything = [10] * len(COLUMNS), [True] * len(COLUMNS)
+
+    def titles(room: int, wanted: Sequence[bool] = everything) -> list[str]:
+        shown = columns_that_fit(widths, room, wanted)
+        return [kind.title.split()[0] for kind, on in zip(COLUMNS, shown, strict=True) if on]
+
+    assert titles(100) == [kind.title.split()[0] for kind in COLUMNS]
+    assert titles(0) == ["Id", "State"]
+    assert titles(40) == ["Id", "State", "Range", "Azimuth"]
+    assert titles(50) == ["Id", "State", "Range", "Azimuth", "Speed"]  # x and y need more
+    assert titles(60) == ["Id", "State", "x", "y", "Range", "Azimuth"]
+    without = [not kind.title.startswith("Azimuth") for kind in COLUMNS]
+    assert titles(60, without) == ["Id", "State", "x", "y", "Range", "Speed"]
 
 
 def test_a_row_says_what_the_track_is() -> None:
