@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.gaps import gaps_before
 from isactrack.gui.models.levels import TRACK_COLOURS
 from isactrack.tracks import Track
 
@@ -88,7 +89,7 @@ class Trails:
         return ids, points
 
     def strokes(self, history: Sequence[Snapshot], max_pieces: int = MAX_PIECES) -> list[Strokes]:
-        """Return the trails of the tracks that are alive at the end of `history`, fainter with age.
+        """Return the trails of the tracks that are alive at the end of `history`, fainter with age, broken at gaps.
 
         Parameters
         ----------
@@ -111,7 +112,7 @@ class Trails:
         born = at[np.isfinite(points[..., 0]).argmax(axis=1)]
         age = (at[1:] - born[:, None]) / np.maximum(last - born, 1)[:, None]
         band = np.clip(np.ceil(age * _FADE_BANDS), 1, _FADE_BANDS).astype(np.int64)
-        finite = np.isfinite(ends).all(axis=2)
+        finite = np.isfinite(ends).all(axis=2) & ~np.diff(gaps_before(history)[kept]).astype(np.bool_)
         colour = np.broadcast_to((ids % TRACK_COLOURS)[:, None], band.shape)
         group = (colour * (_FADE_BANDS + 1) + band)[finite].astype(np.int16)  # short ones are sorted faster
         return [

@@ -38,6 +38,8 @@ _LEGEND = (
     ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
     ("cross", "truth"),
 )  # fmt: skip
+_RING_LABEL_END = 1.15
+"""Where the label of a ring ends, in its widths from the end of the ring."""
 
 
 class PlanView(View):
@@ -67,11 +69,13 @@ class PlanView(View):
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
         self.plot.getViewBox().sigResized.connect(self._on_resized)
+        self.plot.getViewBox().sigRangeChanged.connect(lambda *_: self._show_ring_labels())
         self.plot.getViewBox().sigRangeChangedManually.connect(self._on_moved_by_user)
         self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
         self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
         self._ring_labels: list[Any] = []
-        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2))
+        self._ranges_shown = 0
+        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2), antialias=True)
         self._paths = Trails()
         self._trails = StrokesItem(self._colour, 2.0)
         self._ellipses = StrokesItem(self._colour, 1.0)
@@ -117,8 +121,7 @@ class PlanView(View):
     def set_grid(self, visible: bool) -> None:
         """Show or hide the range rings and their labels."""
         self._rings.setVisible(visible)
-        for label in self._ring_labels:
-            label.setVisible(visible)
+        self._show_ring_labels()
 
     def set_placement(self, placement: Placement) -> None:
         """Draw the walls of the room, if they are known."""
@@ -197,12 +200,20 @@ class PlanView(View):
         ranges, rings = range_rings(self._reach_m, self._range_max_m)
         self._rings.setData(rings[:, 0], rings[:, 1], connect="finite")
         while len(self._ring_labels) < len(ranges):
-            self._ring_labels.append(self._make_label(anchor=(-0.15, 0.35)))
+            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.35)))
+        self._ranges_shown = len(ranges)
+        for label, at_m in zip(self._ring_labels, ranges, strict=False):
+            label.setText(f"{at_m:g} m", color=self.theme.muted)
+            label.setPos(*polar_to_xy(at_m, FIELD_OF_VIEW_RAD))
+        self._show_ring_labels()
+
+    def _show_ring_labels(self) -> None:
+        """Show the labels of the rings that have room in the view: none is cut at its edge."""
+        box = self.plot.getViewBox()
+        right, metres_a_pixel = box.viewRect().right(), box.viewPixelSize()[0]
         for k, label in enumerate(self._ring_labels):
-            label.setVisible(k < len(ranges) and self._rings.isVisible())
-            if k < len(ranges):
-                label.setText(f"{ranges[k]:g} m", color=self.theme.muted)
-                label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
+            end = label.pos().x() + _RING_LABEL_END * label.boundingRect().width() * metres_a_pixel
+            label.setVisible(k < self._ranges_shown and self._rings.isVisible() and end <= right)
 
     def _draw_antennas(self, tx_m: tuple[float, float] | None) -> None:
         """Mark receiver and transmitter of a radio; a radar is where the field of view begins."""
