@@ -18,6 +18,7 @@ from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.track_table import COLUMNS, ID_COLUMN, STATE_COLUMN, TableChange, TrackTable
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.note import Note
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.view import View
 from isactrack.tracks import TrackStatus
 
@@ -114,6 +115,7 @@ class TrackGrid(QTableView):
         self._ground, self._chosen = QColor(theme.accent), QColor(theme.window)
         self._colours: dict[str, QColor] = {}
 
+    @painted_safely
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw the cells that have changed or come into sight."""
         dirty = event.rect()

@@ -9,6 +9,7 @@ from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.timeline import SPEEDS
 from isactrack.gui.models.transport import TransportState
 from isactrack.gui.qt.icons import SIZE, make_icon
+from isactrack.gui.qt.painting import painted_safely
 
 _HANDLE = 12
 """Width of the slider's handle, pixels."""
@@ -145,6 +146,7 @@ class SeekSlider(QSlider):
             self.setToolTip("the device was lost where the line is broken" if gaps else "")
             self.update()
 
+    @painted_safely
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw the gaps over the line, which the handle stays above where it stands on one."""
         super().paintEvent(event)
