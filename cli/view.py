@@ -11,6 +11,7 @@ from isactrack.cli._settings import ChainOptions, TrackerOptions, add_chain_opti
 from isactrack.errors import ConfigError
 
 if TYPE_CHECKING:
+    from isactrack.geometry import RoomOutline
     from isactrack.gui.models.connect import Choice
     from isactrack.gui.models.feed import Feed, SessionFeed
     from isactrack.recordings import RecordingWriter
@@ -31,6 +32,8 @@ _UNCLOSED = "recovered: the recording was not closed, its whole frames are shown
 @add_profile_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="REC",
               help="Also record to this file (HDF5).")  # fmt: skip
+@click.option("--room", type=click.Path(dir_okay=False, path_type=Path), metavar="TOML",
+              help="Draw the walls of the room: [room] of a session file, or of a file of its own.")  # fmt: skip
 @click.option("--choose", is_flag=True, help="Choose a device or a recording in the window first; also Ctrl+N.")
 @click.option("--light", is_flag=True, help="Light colours, for papers and slides; also Ctrl+Shift+T.")
 @click.option("--screenshot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG",
@@ -46,6 +49,7 @@ def command(
     source: str,
     profile: Path | None,
     output: Path | None,
+    room: Path | None,
     choose: bool,
     light: bool,
     screenshot: Path | None,
@@ -58,7 +62,7 @@ def command(
 
     with held_interrupts():
         from isactrack.cli import _capture
-        from isactrack.cli._sources import read_profile, source_file
+        from isactrack.cli._sources import read_profile, read_room, source_file
         from isactrack.gui.models.connect import Sources
         from isactrack.gui.models.picture_file import check_picture
         from isactrack.gui.qt.app import run_viewer
@@ -66,7 +70,8 @@ def command(
     if choose and not (output is None and screenshot is None and profile is None):
         raise ConfigError("--choose goes with neither -c, -o nor --screenshot", "choose and record in the window")
     profile_text = None if profile is None else read_profile(profile)
-    opener = _Opener(ChainOptions(options), TrackerOptions(options), comes_back=screenshot is None)
+    outline = None if room is None else read_room(room)
+    opener = _Opener(ChainOptions(options), TrackerOptions(options), comes_back=screenshot is None, room=outline)
     file = source_file(source)
     if output is not None:
         _capture.check_target(output, False, file, profile)
@@ -95,12 +100,22 @@ class _Opener:
         Settings for whatever is opened.
     comes_back
         Whether a device that is lost is opened again.
+    room
+        Walls of the room; None for what the device says.
     """
 
-    def __init__(self, chain_options: ChainOptions, tracker_options: TrackerOptions, *, comes_back: bool) -> None:
+    def __init__(
+        self,
+        chain_options: ChainOptions,
+        tracker_options: TrackerOptions,
+        *,
+        comes_back: bool,
+        room: "RoomOutline | None" = None,
+    ) -> None:
         self._chain_options = chain_options
         self._tracker_options = tracker_options
         self._comes_back = comes_back
+        self._room = room
         self.first: RecordingWriter | None = None
         """The file that is recorded from the start, when it is open."""
 
@@ -128,6 +143,7 @@ class _Opener:
         from isactrack.cli._sources import open_source
         from isactrack.drivers.replay import ReplayDevice
         from isactrack.gui.models.feed import SessionFeed
+        from isactrack.gui.models.room import Placement
         from isactrack.source import Source
 
         # A file is read as fast as it goes; the viewer has its own transport bar.
@@ -137,15 +153,16 @@ class _Opener:
             sensor = device.configure(profile_text)
             chain = self._chain_options.of(sensor)
             pipeline = Pipeline(sensor, chain, self._tracker_options.of(sensor, chain))
-            recorder = None if output is None else _capture.open_writer(device, output)
+            recorder = None if output is None else _capture.open_writer(device, output, room=self._room)
             self.first = self.first or recorder
             every_frame = device.info.source is Source.REPLAY
             session = Session(device, recorder=recorder, pipeline=pipeline, lossless_pipeline=every_frame)
             return SessionFeed(
                 session,
                 note=_UNCLOSED if unclosed else "",
-                make_recorder=lambda path: _capture.open_writer(device, path),
+                make_recorder=lambda path: _capture.open_writer(device, path, room=self._room),
                 events=device.recorded_events if isinstance(device, ReplayDevice) else (),
+                placement=Placement.of(device, self._room),
             )
         except BaseException:
             device.close()

@@ -10,6 +10,7 @@ from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
 from isactrack.events import Event
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 from isactrack.source import Source
 
@@ -117,6 +118,8 @@ class SessionFeed:
         Makes the writer of a file, for recordings on demand; None if there are none.
     events
         What a recording holds of events, which are given out first.
+    placement
+        Where the sensor stands, and what is around it.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class SessionFeed:
         note: str = "",
         make_recorder: Callable[[Path], Recorder] | None = None,
         events: Iterable[Event] = (),
+        placement: Placement = NOT_PLACED,
     ) -> None:
         self._session = session
         self._note = note
@@ -132,6 +136,7 @@ class SessionFeed:
         self._recorded_events = list(events)
         self._events_seen = 0
         self._closed = False
+        self.placement = placement
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
             self._live = session.health().source is not Source.REPLAY

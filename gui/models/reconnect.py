@@ -14,6 +14,7 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import Feed, LiveFeed, SessionFeed
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -225,6 +226,12 @@ class ReconnectingFeed:
         except IsacError as error:
             self._recording, self._recording_error = None, error
             _log.error("the recording does not go on: %s", error)
+
+
+def placement_of(feed: Feed | None) -> Placement:
+    """Return where the sensor of a feed stands, as far as that is known."""
+    present = feed.present if isinstance(feed, ReconnectingFeed) else feed
+    return present.placement if isinstance(present, SessionFeed) else NOT_PLACED
 
 
 def session_of(feed: Feed | None) -> Session | None:

@@ -28,7 +28,7 @@ from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
-from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.gui.models.reconnect import ReconnectingFeed, placement_of
 from isactrack.gui.models.recording import control_of
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
@@ -179,6 +179,7 @@ class MainWindow(QMainWindow):
             self.feed = feed
             self.timeline, self.paint_clock = Timeline(self._capacity, live=feed.live), PaintClock()
             self.views.ask(lambda view: view.forget_run())
+            self.views.set_look(placement=placement_of(feed))
             self.timeline.loop = self._actions["loop"].isChecked()
             self._show_transport()
             self._refresh_health()
