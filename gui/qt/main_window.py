@@ -551,7 +551,7 @@ class MainWindow(QMainWindow):
             VIEWS,
             Look(
                 self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
-                grid=self.settings.grid,
+                grid=self.settings.grid, past=self.settings.past,
             ),
         )  # fmt: skip
         self.views.pointed.connect(self._pointer.setText)
