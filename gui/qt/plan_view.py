@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QPainterPath
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QGraphicsView, QLabel, QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
@@ -20,18 +20,18 @@ from isactrack.gui.models.field import (
     fit_range,
     range_rings,
 )
-from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.levels import TRACK_COLOURS, track_colour
 from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.room import Placement
-from isactrack.gui.models.strokes import TRAIL_LENGTH, Trails, arrows, ellipses
+from isactrack.gui.models.strokes import CROWD, TRAIL_LENGTH, Trails, arrows, ellipses
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.track_card import card_text, past_detections, track_at
 from isactrack.gui.qt.legend import Legend
+from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
-from isactrack.gui.qt.tracks_item import TracksItem
 from isactrack.gui.qt.view import View
-from isactrack.tracks import Track
+from isactrack.tracks import Track, TrackStatus
 
 FloatArray = NDArray[np.float64]
 
@@ -70,6 +70,8 @@ class PlanView(View):
         self.framed = True  # until the user zooms or moves
         self._kept: QRectF | None = None  # what the user had zoomed to in the view before this one
         self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
+        # Marks are everywhere: to paint within the outline of all that changed takes longer than to paint everything.
+        self.widget.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
         self.plot.getViewBox().sigResized.connect(self._on_resized)
@@ -85,13 +87,9 @@ class PlanView(View):
         self._ellipses = StrokesItem(self._colour, 1.0)
         self._arrows = StrokesItem(self._colour, 1.6)
         self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
-        self._past = pg.ScatterPlotItem(
-            symbol="o", size=3, pen=None, brush=pg.mkBrush(with_opacity(theme.text, 0.35)), pxMode=True
-        )
-        self._detections = pg.ScatterPlotItem(
-            symbol="o", size=6, brush=None, pen=pg.mkPen(with_opacity(theme.text, 0.75), width=1.2), pxMode=True
-        )
-        self._tracks = TracksItem(theme, self._colour, self._small_font())
+        self._past, self._detections = SpotsItem(), SpotsItem()
+        self._tracks = SpotsItem(self._small_font())
+        self._looks = track_looks(theme)
         self._tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
         self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
@@ -112,15 +110,18 @@ class PlanView(View):
         snapshot = self._snapshot = history[-1]
         if snapshot.tx_position_m != self._tx_m:
             self._draw_antennas(snapshot.tx_position_m)
-        position = snapshot.detections.position_m
-        self._detections.setData(position[:, 0], position[:, 1])
-        self._draw_past(history)
+        self._detections.set_spots(snapshot.detections.position_m, SpotLook(6.0, f"#bf{self.theme.text[1:]}", 1.2))
+        self._past.set_spots(
+            past_detections(history) if self._show_past else np.zeros((0, 2)),
+            SpotLook(1.8, f"#59{self.theme.text[1:]}", 1.4),
+        )
         truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
         self._truth.setData(truth[:, 0], truth[:, 1])
-        self._trails.set_strokes(self._paths.strokes(history) if self._show_trails else [])
+        width_px = 2.0 if len(snapshot.tracks) < CROWD else 1.0  # thin lines are drawn several times as fast
+        self._trails.set_strokes(self._paths.strokes(history) if self._show_trails else [], width_px)
         self._ellipses.set_strokes(ellipses(snapshot.tracks))
-        self._arrows.set_strokes(arrows(snapshot.tracks))
-        self._tracks.set_tracks(snapshot.tracks, ids=self._show_ids)
+        self._arrows.set_strokes(arrows(snapshot.tracks), min(width_px, 1.6))
+        self._draw_tracks(snapshot.tracks)
         self._show_card()
 
     def set_trails(self, visible: bool) -> None:
@@ -134,6 +135,11 @@ class PlanView(View):
     def set_past(self, visible: bool) -> None:
         """Show or hide the detections before, from the next snapshot on."""
         self._show_past = visible
+
+    @property
+    def past(self) -> FloatArray:
+        """Places (n, 2) of the former detections that are drawn."""
+        return self._past.points
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Take the card away when the pointer leaves."""
@@ -206,6 +212,13 @@ class PlanView(View):
     def _colour(self, track_id: int) -> str:
         return track_colour(track_id, light=self.theme.light)
 
+    def _draw_tracks(self, tracks: Sequence[Track]) -> None:
+        position = np.array([track.state[::2] for track in tracks]).reshape(-1, 2)
+        looks = [self._looks[track.status][track.track_id % TRACK_COLOURS] for track in tracks]
+        plate = self.theme.raised
+        labels = [Label(str(one.track_id), self._colour(one.track_id), plate) for one in tracks if self._show_ids]
+        self._tracks.set_spots(position, looks, labels)
+
     def _truth_pen(self) -> Any:
         pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)
         pen.setDashPattern([2.0, 1.5])
@@ -265,12 +278,6 @@ class PlanView(View):
         font.setPointSize(SMALL_POINT_SIZE)
         return font
 
-    def _draw_past(self, history: Sequence[Snapshot]) -> None:
-        if self._show_past or self._past.isVisible():
-            past = past_detections(history) if self._show_past else np.zeros((0, 2))
-            self._past.setData(past[:, 0], past[:, 1])
-            self._past.setVisible(self._show_past)
-
     def _on_mouse_moved(self, position: QPointF) -> None:
         inside = self.plot.getViewBox().sceneBoundingRect().contains(position)
         self._pointer = QPointF(position) if inside else None
@@ -329,3 +336,16 @@ def _cross() -> QPainterPath:
     path.moveTo(0.0, -0.5)
     path.lineTo(0.0, 0.5)
     return path
+
+
+def track_looks(theme: Theme) -> dict[TrackStatus, list[SpotLook]]:
+    """Return how tracks of each status look in each colour, so that they can be told apart without it.
+
+    A confirmed one is a full spot, one that coasts a dashed ring, a tentative one a thin ring.
+    """
+    colours, ground = [track_colour(number, light=theme.light) for number in range(TRACK_COLOURS)], theme.plot
+    return {
+        TrackStatus.CONFIRMED: [SpotLook(11.0, ground, 1.0, filling=one) for one in colours],
+        TrackStatus.COASTED: [SpotLook(12.0, one, 1.6, dashed=True, filling=ground) for one in colours],
+        TrackStatus.TENTATIVE: [SpotLook(9.0, one, 1.2) for one in colours],
+    }

@@ -107,13 +107,13 @@ def test_a_click_picks_a_track(plan: PlanView, make_snapshot: MakeSnapshot) -> N
 def test_detections_before_are_shown_on_demand(plan: PlanView, make_snapshot: MakeSnapshot) -> None:
     history = [make_snapshot(k) for k in range(20)]
     plan.show_snapshots(history)
-    assert len(plan._past.data) == 0
+    assert len(plan.past) == 0
     plan.set_past(True)
     plan.show_snapshots(history)
-    assert len(plan._past.data) == 19 * 5
+    assert len(plan.past) == 19 * 5
     plan.set_past(False)
     plan.show_snapshots(history)
-    assert len(plan._past.data) == 0 and not plan._past.isVisible()
+    assert len(plan.past) == 0
     newest_first = past_detections(history, most=7)
     np.testing.assert_array_equal(newest_first[:5], history[-2].detections.position_m)
     assert newest_first.shape == (7, 2)
