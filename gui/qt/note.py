@@ -4,6 +4,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.style import SMALL_POINT_SIZE
 
 _MARGIN = 12
@@ -50,6 +51,7 @@ class Note(QLabel):
         """Return the same."""
         return self.minimumSizeHint()
 
+    @painted_safely
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw what there is room for."""
         painter = QPainter(self)

@@ -10,6 +10,7 @@ from isactrack.events import EventKind
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.timeline_marks import BarPicture, Mark, tip_of
 from isactrack.gui.models.transport import TransportState
+from isactrack.gui.qt.painting import painted_safely
 
 _PAD: Final = 16
 """Room at both ends: for the handle, and at the start for what says that older frames are gone."""
@@ -154,6 +155,7 @@ class SeekBar(QSlider):
         if event.button() is Qt.MouseButton.LeftButton:
             self.setSliderDown(False)
 
+    @painted_safely
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw the line, what lies on it, and the handle above all."""
         painter = QPainter(self)

@@ -26,6 +26,7 @@ from isactrack.gui.models.track_table import (
 )
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.note import Note
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.view import View
 from isactrack.tracks import TrackStatus
 
@@ -131,6 +132,7 @@ class TrackGrid(QTableView):
         super().resizeEvent(event)
         self.resized.emit()
 
+    @painted_safely
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw the cells that have changed or come into sight."""
         dirty = event.rect()

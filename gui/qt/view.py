@@ -11,6 +11,7 @@ from isactrack.events import Event
 from isactrack.gui.models.room import Placement
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.processing.products import Product
 
 
@@ -49,6 +50,11 @@ class View(Card):
     def __init__(self, theme: Theme, legend: QWidget) -> None:
         super().__init__(self.title, legend)
         self.theme = theme
+
+    def __init_subclass__(cls, **arguments: object) -> None:
+        super().__init_subclass__(**arguments)
+        if "paintEvent" in vars(cls):
+            cls.paintEvent = painted_safely(cls.paintEvent)  # type: ignore[method-assign]
 
     def show_snapshots(self, history: Sequence[Snapshot]) -> None:
         """Draw the last of some snapshots, at least one; those before it are what led there."""
