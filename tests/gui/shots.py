@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QRect
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLayout,
     QMainWindow,
     QPushButton,
+    QScrollArea,
     QStackedLayout,
     QTabBar,
     QTableView,
@@ -43,6 +44,7 @@ def defects(root: QWidget) -> list[str]:
     return [
         *(f"clipped: {_name(widget)}: {why}" for widget in widgets if (why := _clipped(widget))),
         *(line for widget in widgets for line in _overlaps(widget)),
+        *(f"cut off: what scrolls in {_name(widget)}" for widget in widgets if _hides_a_part(widget)),
         *(f"outside of {_name(widget.parentWidget())}: {_name(widget)}" for widget in widgets if _is_outside(widget)),
     ]
 
@@ -114,6 +116,14 @@ def _is_outside(widget: QWidget) -> bool:
         return False
     room = parent.rect().adjusted(-_SLACK, -_SLACK, _SLACK, _SLACK)
     return not room.contains(QRect(widget.pos(), widget.size()))
+
+
+def _hides_a_part(widget: QWidget) -> bool:
+    """Return whether something scrolls up and down only, and is wider than the room that it has."""
+    if not isinstance(widget, QScrollArea):
+        return False
+    fixed = widget.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+    return fixed and widget.widget().width() > widget.viewport().width() + _SLACK
 
 
 def _name(widget: QWidget | None) -> str:

@@ -16,6 +16,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
+from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.errors import DeviceNotFoundError, DeviceTimeoutError
 from isactrack.gui.models.connect import Sources
@@ -193,6 +194,18 @@ def test_messages(stage: Stage, shot: Shot) -> None:
     )
     spin_until(lambda: len(window.toast_stack.cards) == 2)
     shot(window, "message")
+
+
+def test_worried(stage: Stage, shot: Shot) -> None:
+    feed = RecordableFeed(per_poll=4)
+    window = stage.live(feed)
+    feed.start_recording(Path("/srv/lab/awr1642-20260504T093012Z.h5"), RecordingLimits())
+    feed.state = replace(
+        feed.state, latency_p50_ms=1234.0, latency_p99_ms=23456.0, lost_bytes=123_456_789, received_bytes=987_654_321,
+        incomplete_frames=12345, recorder_queue=123, disk_free_bytes=77_600_000_000, frame_rate_hz=12.3,
+    )  # fmt: skip
+    spin_until(lambda: bool(window.health_panel.worry_text) and "free" in window.record_bar.status.text())
+    shot(window, "worried")
 
 
 def test_lost(stage: Stage, shot: Shot) -> None:
