@@ -32,8 +32,8 @@ class DockArea(QMainWindow):
     """A view could not do what it was asked for: its title and the exception."""
     pointed = Signal(str)
     """What lies under the pointer."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, entries: Sequence[ViewEntry], look: Look) -> None:
         super().__init__()
@@ -139,7 +139,9 @@ class DockArea(QMainWindow):
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        columns = [[[self.docks[name] for name in cell] for cell in column] for column in arrange(self._entries)]
+        columns = [
+            [[self.docks[name] for name in cell] for cell in column] for column in arrange(self._entries, layout)
+        ]
         for k, column in enumerate(columns):
             if k == 0:
                 self.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, column[0][0])
@@ -195,7 +197,7 @@ class DockArea(QMainWindow):
             self._layout = None
 
     def _share_room(self, layout: BuiltInLayout) -> None:
-        columns = [[self._visible(cell) for cell in column] for column in arrange(self._entries)]
+        columns = [[self._visible(cell) for cell in column] for column in arrange(self._entries, layout)]
         shown = [[cell for cell in column if cell is not None] for column in columns]
         tops = [column[0] for column in shown if column]
         if len(tops) == 2:

@@ -274,6 +274,7 @@ class MainWindow(QMainWindow):
             self.paint_clock.came(len(snapshots))
         events = self.feed.take_events()
         if events:
+            self.timeline.take_events(events)
             self.views.ask(lambda view: view.take_events(events))
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
@@ -554,7 +555,7 @@ class MainWindow(QMainWindow):
             ),
         )  # fmt: skip
         self.views.pointed.connect(self._pointer.setText)
-        self.views.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
+        self.views.seek_requested.connect(lambda host_ns: self.then_show(lambda: self.timeline.seek_host_ns(host_ns))())
         self.views.failed.connect(self._on_view_failed)
         for title, error in self.views.errors:
             self._on_view_failed(title, error)
@@ -612,7 +613,7 @@ class MainWindow(QMainWindow):
         self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
-        self.transport.seek_requested.connect(lambda position: self.then_show(lambda: self.timeline.jump(position))())
+        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
         self.transport.speed_chosen.connect(lambda speed: self.timeline.set_speed(speed))
         self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()

@@ -35,6 +35,8 @@ class View(Card):
     """Name for people."""
     history_length: ClassVar[int] = 1
     """Snapshots that `show_snapshots` wants at most."""
+    through_gaps: ClassVar[bool] = False
+    """Whether these may reach back beyond where the device was lost, see `Timeline.history`."""
     products: ClassVar[frozenset[Product]] = frozenset()
     """What the pipeline has to make besides while the view is seen."""
 
@@ -42,8 +44,8 @@ class View(Card):
     """What lies under the pointer."""
     track_picked = Signal(object)
     """The user has picked a track: its id, None for none."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, theme: Theme, legend: QWidget) -> None:
         super().__init__(self.title, legend)
@@ -82,6 +84,9 @@ class View(Card):
 
     def set_placement(self, placement: Placement) -> None:
         """Take where the sensor stands, and what is around it."""
+
+    def set_clock(self, zero_host_ns: int | None) -> None:
+        """Take where on the host's clock (ns) time 0 of what is shown is, None if unknown; called for each snapshot."""
 
     def fit_levels(self) -> None:
         """Fit the levels of the colour map to what is shown, once."""
