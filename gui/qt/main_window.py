@@ -1,6 +1,5 @@
 """The window: views in docks, health at the side, time below, messages in a corner."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,21 +20,17 @@ from PySide6.QtWidgets import (
 
 from isactrack.errors import IsacError, RecordingError
 from isactrack.gui.models.connect import RecentSources, Sources
-from isactrack.gui.models.feed import Feed, Opening, as_isac_error, no_result_error
-from isactrack.gui.models.health_text import empty_text
+from isactrack.gui.models.faults import Faults, view_error
+from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.layouts import LayoutStore
-from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.picture_file import write_picture
-from isactrack.gui.models.reach import Reach
-from isactrack.gui.models.reconnect import ReconnectingFeed
-from isactrack.gui.models.recording import control_of
 from isactrack.gui.models.shortcuts import command
+from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
 from isactrack.gui.models.toasts import Toasts
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.gui.models.ui_settings import SettingsStore
-from isactrack.gui.models.views import VIEWS
 from isactrack.gui.qt.actions import connect_actions, make_actions
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
@@ -44,6 +39,7 @@ from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
 from isactrack.gui.qt.lost_banner import LostBanner
 from isactrack.gui.qt.marker_dialog import MarkerNote
+from isactrack.gui.qt.pane import Pane
 from isactrack.gui.qt.picture import ask_picture_path, picture_of
 from isactrack.gui.qt.placing import place_of, put_back
 from isactrack.gui.qt.record_bar import RecordBar
@@ -57,18 +53,11 @@ from isactrack.gui.qt.tuning_dock import TuningDock
 from isactrack.gui.qt.view_dock import Look
 
 if TYPE_CHECKING:
-    from isactrack.acquisition.snapshot import Health, Snapshot
+    from isactrack.acquisition.snapshot import Health
 
-_LOG = logging.getLogger(__name__)
 TICK_MS = 33
 """The screen is drawn at most 30 times a second; the newest snapshot wins."""
 _HEALTH_TICKS = 8
-_PATIENCE_S = 10.0
-"""How long another source waits for one that is still being opened: both may be the same device."""
-_MAX_EXCEPTIONS = 100
-"""Exceptions that are kept from one tick to the next."""
-_MAX_LOGGED = 100
-"""Kinds of faults that are logged with their trace; a fault of each frame would fill the disk in a day."""
 
 
 class MainWindow(QMainWindow):
@@ -104,25 +93,15 @@ class MainWindow(QMainWindow):
         sources: Sources | None = None,
     ) -> None:
         super().__init__()
-        self.opening = opening
-        self._capacity = capacity
-        self.timeline = Timeline(capacity)
-        self.feed: Feed | None = None
-        self.health: Health | None = None
-        self.error: IsacError | None = None
+        self.stream = Stream(opening, capacity)
         self.toasts = Toasts()
-        self._settings_store = SettingsStore(folder, self._report)
+        self._faults = Faults(self.toasts)
+        self._settings_store = SettingsStore(folder, self.report)
         self.settings = self._settings_store.load()
         self.theme = theme or THEMES[self.settings.theme]
-        self._reach = Reach()
-        self._reached: tuple[Snapshot | None, tuple[float, float]] = (None, (0.0, 0.0))
-        self._logged: set[str] = set()
-        self._exceptions: list[Exception] = []
-        self._told = ""
-        self._reconnections = 0
         self._ticks = 0
         self.setWindowTitle(f"{opening.name} – isactrack")
-        self.chooser = None if sources is None else SourceChooser(sources, RecentSources(folder, self._report), self)
+        self.chooser = None if sources is None else SourceChooser(sources, RecentSources(folder, self.report), self)
         if self.chooser is not None:
             self.chooser.chosen.connect(self.switch)
         self.setAcceptDrops(self.chooser is not None)
@@ -132,7 +111,7 @@ class MainWindow(QMainWindow):
         self._actions = self._made.named
         self._make_widgets()
         self.layouts = LayoutKeeper(
-            self.views, self._actions["health"], LayoutStore(folder, self._report), self._report,
+            self.views, self._actions["health"], LayoutStore(folder, self.report), self.report,
             lambda name: self._keep(layout=name), self,
         )  # fmt: skip
         self._lay_out()
@@ -154,40 +133,86 @@ class MainWindow(QMainWindow):
         self.timer.timeout.connect(self.tick)
         self.timer.start(TICK_MS)
 
+    # --- what is shown ------------------------------------------------------------------------------------------------
+
+    @property
+    def opening(self) -> Opening:
+        """What is opened."""
+        return self.stream.opening
+
+    @property
+    def feed(self) -> Feed | None:
+        """Where snapshots come from, None until it is open."""
+        return self.stream.feed
+
+    @property
+    def timeline(self) -> Timeline:
+        """The snapshots and the cursor."""
+        return self.stream.timeline
+
+    @property
+    def health(self) -> "Health | None":
+        """Counters and rates, None until the feed is open."""
+        return self.stream.health
+
+    @property
+    def error(self) -> IsacError | None:
+        """What ended the stream, None if nothing did."""
+        return self.stream.error
+
+    @property
+    def views(self) -> DockArea:
+        """The views."""
+        return self.pane.views
+
+    @property
+    def stack(self) -> QStackedWidget:
+        """The views, or why there is nothing to see."""
+        return self.pane.stack
+
+    @property
+    def empty(self) -> EmptyPage:
+        """Why there is nothing to see."""
+        return self.pane.empty
+
+    @property
+    def lost_banner(self) -> LostBanner:
+        """That the device is lost."""
+        return self.pane.lost_banner
+
     # --- the clock ---------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Take what is new and draw what changed."""
-        self._take_exceptions()
+        self._faults.deal_with(self.views.blame, self.opening.name)
         self._take_feed()
-        self._guard("feed", self._poll, ends=True)
+        self._guard("feed", self.pane.poll, ends=True)
         self.timeline.advance()
-        self._draw()
+        self.pane.draw()
         self.transport.show_state(transport_state(self.timeline))
         if self._ticks % _HEALTH_TICKS == 0:
             self._guard("health", self._refresh_health, ends=True)
         self._guard("tuning", lambda: self.tuning.follow(self.feed))
         self._refresh_texts()
-        self._tell(self.error)
+        if (error := self.stream.news_of_error()) is not None:
+            self.report(error)
         self.toast_stack.refresh()
         self._ticks += 1
 
     def _take_feed(self) -> None:
-        if self.feed is None and (feed := self.opening.take()) is not None:
-            self.feed = feed
-            self.timeline = Timeline(self._capacity, live=feed.live)
+        had_failed = self.error is not None
+        if self.stream.take():
             self.views.ask(lambda view: view.forget_run())
             self.timeline.loop = self._actions["loop"].isChecked()
             self._show_transport()
             self._refresh_health()
-            self.record_bar.set_control(control_of(feed, self.settings.last_folder, self.health))
+            self.stream.make_control(self.settings.last_folder)
+            self.record_bar.set_control(self.stream.control)
             self._refresh_health()
             if self.chooser is not None:
                 self.chooser.forget()
-        if self.error is None and (error := self.opening.error) is not None:
-            self.error = error
-            if self.chooser is not None:
-                self.chooser.fail(error)
+        if self.error is not None and not had_failed and self.chooser is not None:
+            self.chooser.fail(self.error)
 
     # --- another source ----------------------------------------------------------------------------------------------
 
@@ -211,38 +236,11 @@ class MainWindow(QMainWindow):
         name
             What is opened.
         """
-        former, feed = self.opening, self.feed
-
-        def open_next() -> Feed:
-            former.cancel(_PATIENCE_S)
-            if feed is not None:
-                self._close_former(feed)
-            return open_feed()
-
-        self.opening = Opening(open_next, name)
-        self._forget_source()
-        self.opening.start()
-
-    def _close_former(self, feed: Feed) -> None:
-        """Close a feed; what is wrong with its end is reported, and keeps nothing else from being opened."""
-        try:
-            feed.close()
-            error: Exception | None = feed.health().recording_error
-        except Exception as failure:  # noqa: BLE001 - another source is to be shown all the same
-            error = failure
-        if error is not None:
-            self.report_exception(error)
-
-    def _forget_source(self) -> None:
-        self.feed, self.health, self.error = None, None, None
-        self.timeline = Timeline(self._capacity)
-        self._reach, self._reached = Reach(), (None, (0.0, 0.0))
-        self._told, self._reconnections = "", 0
-        self.views.redraw()
+        self.stream = self.stream.successor(open_feed, name, self.report_exception)
+        self.pane.show_stream(self.stream)
         self.record_bar.set_control(None)
-        self.lost_banner.show_text("", "")
         self.marker_note.hide()
-        self.setWindowTitle(f"{self.opening.name} – isactrack")
+        self.setWindowTitle(f"{name} – isactrack")
         self._dress()
         self._refresh_texts()
 
@@ -258,122 +256,38 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.chooser.open_file(path)
 
-    def _poll(self) -> None:
-        if self.feed is None:
-            return
-        running = self.health is not None and self.health.running
-        self.feed.want(self.views.products)
-        snapshots = self.feed.poll()
-        self._take_reconnection(self.feed)
-        for snapshot in snapshots:
-            self.timeline.append(snapshot)
-        events = self.feed.take_events()
-        if events:
-            self.views.ask(lambda view: view.take_events(events))
-        self.timeline.ended = not running and not snapshots
-        if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
-            self.error = no_result_error(self.opening.name, self.health)
-
-    def _take_reconnection(self, feed: Feed) -> None:
-        """Show that the device is lost, and that it is there again: with a gap where nothing came."""
-        if not isinstance(feed, ReconnectingFeed):
-            return
-        if feed.lost is not None:
-            hint = feed.lost.hint
-            if self.health is not None and self.health.recording:
-                hint = f"{hint}; the recording goes on in a file of its own as soon as it is there again".lstrip("; ")
-            self.lost_banner.show_text(feed.note, hint)
-        elif self._reconnections != feed.reconnections:
-            self.lost_banner.show_text("", "")
-            self.timeline.interrupt()
-            self.toasts.info(f"{self.opening.name} is there again")
-        self._reconnections = feed.reconnections
-
     def _refresh_health(self) -> None:
-        if self.feed is None:
+        if (health := self.stream.look_at_health()) is None:
             return
-        self.health = self.feed.health()
-        if self.health.error is not None:
-            self.error = self.health.error
         self.show_health_panel(self._actions["health"].isChecked())
-        self.record_bar.show_health(self.health)
-        self.status_badge.show_banner(self.health_panel.show_health(self.health, self.error))
-
-    def _draw(self) -> None:
-        snapshot = self.timeline.current
-        if snapshot is None:
-            return
-        self.stack.setCurrentWidget(self.views)
-        self._guard("range", lambda: self._take_reach(snapshot))
-        self.views.draw(self.timeline, self._reached[1])
-
-    def _take_reach(self, snapshot: "Snapshot") -> None:
-        if self._reached[0] is not snapshot:
-            self._reached = snapshot, (self._reach.take(snapshot), make_map(snapshot).range_max_m)
-
-    def _redraw(self) -> None:
-        self.views.redraw()
-        self._draw()
+        self.record_bar.show_health(health)
+        self.status_badge.show_banner(self.health_panel.show_health(health, self.error))
 
     # --- what goes wrong ---------------------------------------------------------------------------------------------
 
     @property
     def fault(self) -> IsacError | None:
         """What keeps the window from showing everything: an error of the feed, else one of a view."""
-        return self.error or next((_view_error(*failed) for failed in self.views.errors), None)
+        return self.error or next((view_error(*failed) for failed in self.views.errors), None)
+
+    def report(self, error: IsacError) -> None:
+        """Show an error, and go on."""
+        self._faults.report(error, self.opening.name)
 
     def report_exception(self, error: Exception) -> None:
         """Take an exception that arose in a callback of Qt: it stops the view that it arose in, if in any.
 
         It is dealt with at the next tick: Qt is in the middle of something, perhaps of painting that very view.
         """
-        if len(self._exceptions) < _MAX_EXCEPTIONS:
-            self._exceptions.append(error)
+        self._faults.take(error)
 
-    def _take_exceptions(self) -> None:
-        exceptions, self._exceptions = self._exceptions, []
-        for error in exceptions:
-            if not self.views.blame(error):
-                self._log_once("window", error)
-                self._report(as_isac_error(error))
+    def _guard(self, name: str, work: Callable[[], object], *, ends: bool = False) -> None:
+        """Do some work; a failure is told, or is what the viewer ends with, and does not stop the rest."""
+        self._faults.guard(name, work, self.opening.name, self._fail if ends else None)
 
-    def _guard(self, name: str, work: Callable[[], None], *, ends: bool = False) -> None:
-        """Do some work; a failure is logged once and shown, and does not stop the rest.
-
-        `ends` says that nothing can be shown after it, so that it is what the viewer ends with.
-        """
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - one part's fault must not stop the others
-            self._log_once(name, error)
-            shown = as_isac_error(error)
-            told = IsacError(f"the {name} failed: {shown}", shown.hint)
-            told.__cause__ = error
-            if not ends:
-                self._report(told)
-            elif self.error is None:
-                self.error = told
-                self.health_panel.error_box.show_error(told, self.opening.name)
-
-    def _log_once(self, name: str, error: Exception) -> None:
-        kind = f"{name}: {type(error).__name__}"
-        if kind not in self._logged and len(self._logged) < _MAX_LOGGED:
-            self._logged.add(kind)
-            _LOG.error("the %s failed", name, exc_info=error)
-
-    def _report(self, error: IsacError) -> None:
-        self.toasts.error(error, self.opening.name)
-
-    def _tell(self, error: IsacError | None) -> None:
-        """Report an error of the feed, which stays, once."""
-        text = "" if error is None else f"{type(error).__name__}: {error}"
-        if error is not None and text != self._told:
-            self._report(error)
-        self._told = text
-
-    def _on_view_failed(self, title: str, error: Exception) -> None:
-        told = _view_error(title, error)
-        self.toasts.error(told, self.opening.name, f"{type(error).__name__}: {error}")
+    def _fail(self, error: IsacError) -> None:
+        if self.stream.fail(error):
+            self.health_panel.error_box.show_error(error, self.opening.name)
 
     # --- what the user can do ----------------------------------------------------------------------------------------
 
@@ -396,15 +310,11 @@ class MainWindow(QMainWindow):
             write_picture(path, picture)
         except RecordingError as error:
             self._pointer.setText(str(error))
-            self._report(error)
+            self.report(error)
         else:
             self._keep(last_folder=str(path.absolute().parent))
             self._pointer.setText(f"saved {path}")
             self.toasts.info(f"saved {path}")
-
-    def report(self, error: IsacError) -> None:
-        """Show an error, and go on."""
-        self._report(error)
 
     def export(self) -> None:
         """Ask what is to be exported; what is shown goes on meanwhile."""
@@ -415,9 +325,8 @@ class MainWindow(QMainWindow):
         self.theme = THEMES[name]
         _apply(self.theme)
         # The views first: what is dressed is missing for a moment, and views take its room.
-        self.views.set_look(theme=self.theme)
+        self.pane.set_theme(self.theme)
         self.record_bar.set_theme(self.theme)
-        self.lost_banner.set_theme(self.theme)
         self.tuning.set_theme(self.theme)
         self._dress()
         self._keep(theme=name)
@@ -452,11 +361,7 @@ class MainWindow(QMainWindow):
         if self.timer.isActive():
             self._guard("layout", self._keep_window)
         self.timer.stop()
-        self.opening.cancel()
-        feed, self.feed = self.feed, None
-        if feed is not None:
-            self._guard("closing of the feed", feed.close, ends=True)
-            self.error = self.error or feed.health().error  # the last frames may not have fitted on the disk
+        self._guard("closing of the feed", self.stream.close, ends=True)
         super().closeEvent(event)
         self.closed.emit()
 
@@ -477,7 +382,7 @@ class MainWindow(QMainWindow):
 
         def run() -> None:
             work()
-            self._redraw()
+            self.pane.redraw()
             self.transport.show_state(transport_state(self.timeline))
             self.toast_stack.refresh()
 
@@ -488,7 +393,7 @@ class MainWindow(QMainWindow):
 
         def run(on: bool) -> None:
             switch(on)
-            self._redraw()
+            self.pane.redraw()
 
         return run
 
@@ -521,44 +426,33 @@ class MainWindow(QMainWindow):
 
     def frame(self, *, whole: bool) -> None:
         """Show the range in which something is seen, or the whole range of the sensor."""
-        self._reach.reset(whole=whole)
-        self._reached = (None, self._reached[1])
-        self._redraw()
-        self.views.ask(lambda view: view.frame())
+        self.pane.frame(whole=whole)
 
     # --- widgets -----------------------------------------------------------------------------------------------------
 
     def _make_widgets(self) -> None:
         self._status, self._pointer = QLabel(), QLabel()
-        self.views = DockArea(
-            VIEWS,
-            Look(
-                self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
-                grid=self.settings.grid,
-            ),
+        look = Look(
+            self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
+            grid=self.settings.grid,
         )  # fmt: skip
-        self.views.pointed.connect(self._pointer.setText)
-        self.views.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
-        self.views.failed.connect(self._on_view_failed)
-        for title, error in self.views.errors:
-            self._on_view_failed(title, error)
-        self.stack = QStackedWidget()
-        self.stack.addWidget(self.views)
+        self.pane = Pane(self.stream, look, self._faults)
+        self.pane.pointed.connect(self._pointer.setText)
+        self.pane.told.connect(self.toasts.info)
+        self.pane.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
         self.record_bar = RecordBar(self.theme, self._actions)
-        self.record_bar.failed.connect(self._report)
+        self.record_bar.failed.connect(self.report)
         self.record_bar.told.connect(self.toasts.info)
         self.record_bar.started.connect(lambda path: self._keep(last_folder=str(path.absolute().parent)))
 
     def _lay_out(self) -> None:
         self._upper = QHBoxLayout()
         self._upper.setSpacing(6)
-        self._upper.addWidget(self.stack, 1)
+        self._upper.addWidget(self.pane, 1)
         centre = QWidget()
         self._outer = QVBoxLayout(centre)
         self._outer.setContentsMargins(8, 2, 8, 0)
         self._outer.setSpacing(6)
-        self.lost_banner = LostBanner(self.theme)
-        self._outer.addWidget(self.lost_banner)
         self._outer.addLayout(self._upper, 1)
         self._outer.addWidget(self.record_bar)
         self.setCentralWidget(centre)
@@ -581,17 +475,13 @@ class MainWindow(QMainWindow):
         for widget in self._dressed:
             widget.hide()
             widget.deleteLater()
-        self.empty = EmptyPage(self.theme)
         self.health_panel = HealthPanel(self.theme, self.opening.name)
         self.health_panel.setVisible(False)
         self.transport = TransportBar(self.theme, self._actions)
         self.transport.loop_button.setToolTip(command("loop").tool_tip)
         self.transport.speed_box.setToolTip("\n".join(command(name).tool_tip for name in ("slower", "faster")))
         self.status_badge = SourceBadge(self.theme)
-        self._dressed = [self.empty, self.health_panel, self.transport, self.status_badge]
-        self.stack.addWidget(self.empty)
-        if self.timeline.current is None:
-            self.stack.setCurrentWidget(self.empty)
+        self._dressed = [self.health_panel, self.transport, self.status_badge]
         self._upper.addWidget(self.health_panel)
         self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
@@ -610,21 +500,9 @@ class MainWindow(QMainWindow):
         self.transport.show_state(transport_state(self.timeline))
 
     def _refresh_texts(self) -> None:
-        told = self.feed is not None and self.feed.note and self.lost_banner.isHidden()
-        note = f"   ·   {self.feed.note}" if self.feed is not None and told else ""
+        note = f"   ·   {self.stream.note}" if self.stream.note else ""
         self._status.setText(status_text(self.timeline, self.opening.name) + note)
-        if self.timeline.current is None:
-            title, text = empty_text(self.opening.name, self.health, self.error)
-            self.empty.show_text(title, text, self.error, self.opening.name)
-
-
-def _view_error(title: str, error: Exception) -> IsacError:
-    shown = as_isac_error(error)
-    told = IsacError(
-        f"the view {title!r} has stopped", f"press Retry in its place (Ctrl+R); if it stops again: {shown.hint}"
-    )
-    told.__cause__ = error
-    return told
+        self.pane.refresh_text()
 
 
 def _apply(theme: Theme) -> None:
