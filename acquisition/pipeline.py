@@ -216,6 +216,7 @@ class Pipeline:
             truth=self._truth_at(output.time_s),
             tx_position_m=self._tx_position_m,
             host_monotonic_ns=frame.host_monotonic_ns,
+            host_complete_ns=frame.host_complete_ns,
             channel=output.products.channel,
             range_azimuth=output.products.range_azimuth,
             slow_time=_slow_time(output.products.blocks, tracks),

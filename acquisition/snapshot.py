@@ -42,6 +42,8 @@ class Snapshot:
     host_monotonic_ns
         Arrival of the first byte of the interval's last frame on the host's monotonic clock, nanoseconds; 0 if it is
         not known. Events have times of this clock.
+    host_complete_ns
+        Arrival of the packet that made that frame whole, on the same clock; 0 if it is not known or there are holes.
     channel
         The newest block of a radio before and after what stands still was taken off; None for a radar.
     range_azimuth
@@ -61,6 +63,7 @@ class Snapshot:
     truth: Truth | None = None
     tx_position_m: tuple[float, float] | None = None
     host_monotonic_ns: int = 0
+    host_complete_ns: int = 0
     channel: "BlockChannel | None" = None
     range_azimuth: "RangeAzimuthMap | None" = None
     slow_time: "SlowTime | None" = None

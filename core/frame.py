@@ -90,6 +90,9 @@ class Frame:
         0 where nobody noted it.
     block
         What a radio says of it; None for a radar, which says nothing.
+    host_complete_ns
+        Arrival of the packet that made it whole, on the host's monotonic clock, nanoseconds; 0 for a frame with
+        holes and where nobody noted it, as in recordings.
     """
 
     samples: NDArray[np.int16]
@@ -99,6 +102,7 @@ class Frame:
     host_monotonic_ns: int
     host_utc_ns: int
     block: BlockInfo | None = None
+    host_complete_ns: int = 0
 
     def __post_init__(self) -> None:
         if self.samples.dtype != np.int16 or self.valid.dtype != np.bool_:

@@ -47,6 +47,7 @@ class _Partial:
     missing_groups: int
     monotonic_ns: int
     utc_ns: int
+    complete_ns: int = 0
 
 
 class FrameAssembler:
@@ -193,6 +194,8 @@ class FrameAssembler:
             _mark(partial.valid, offset // GROUP_BYTES, count // GROUP_BYTES)
             partial.missing_groups -= count // GROUP_BYTES
             position += count
+            if not partial.missing_groups:
+                partial.complete_ns = monotonic_ns - age_of(first_row + (position - start - 1) // rows.shape[1])
         self.stats.packets += len(rows)
         self._end = end
         return list(self._finished(self._end // self._frame_bytes - self._late_frames))
@@ -251,6 +254,8 @@ class FrameAssembler:
                     partial.data[offset : offset + count] = packet.data[first : first + count]
                     partial.valid[groups] = True
                     partial.missing_groups -= new
+                    if not partial.missing_groups:
+                        partial.complete_ns = packet.monotonic_ns
             position += count
         return fresh
 
@@ -297,6 +302,7 @@ class FrameAssembler:
             device_time_s=index * self._period_s,
             host_monotonic_ns=partial.monotonic_ns,
             host_utc_ns=partial.utc_ns,
+            host_complete_ns=partial.complete_ns,
         )
 
 

@@ -61,6 +61,7 @@ class _Partial:
     flags: BlockFlag
     monotonic_ns: int
     utc_ns: int
+    complete_ns: int = 0
 
 
 class BlockAssembler:
@@ -139,6 +140,8 @@ class BlockAssembler:
             return []
         self.stats.packets += 1
         self._place(packet, partial)
+        if not partial.missing and not partial.complete_ns:
+            partial.complete_ns = monotonic_ns
         give_up_below = self._newest - self._late_blocks
         if partial.missing and self._next >= give_up_below:
             return []
@@ -260,6 +263,7 @@ class BlockAssembler:
             device_time_s=block * self._period_s,
             host_monotonic_ns=partial.monotonic_ns,
             host_utc_ns=partial.utc_ns,
+            host_complete_ns=partial.complete_ns,
             block=BlockInfo(
                 tick=first.tick,
                 flags=flags,

@@ -2,12 +2,14 @@
 
 import platform
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import isactrack
 from isactrack.acquisition.snapshot import Health
 from isactrack.errors import IsacError
+from isactrack.gui.models.paint_clock import PaintStats
 from isactrack.source import Source
 from isactrack.units import bytes_text
 
@@ -16,6 +18,8 @@ RATE_WARN, RATE_BAD = 0.95, 0.80
 LOST_BAD = 0.01
 """Share lost above which tracks can no longer be trusted; any loss is a warning."""
 LATENCY_WARN_MS, LATENCY_BAD_MS = 100.0, 300.0
+PAINT_WARN_MS, PAINT_BAD_MS = 80.0, 300.0
+"""From the last packet to the paint: at 10 Hz nobody sees less than the first."""
 QUEUE_WARN_S, QUEUE_BAD_S = 1.0, 3.0
 """Seconds of frames that wait for the disk."""
 DISK_WARN_BYTES, DISK_BAD_BYTES = 10 * 10**9, 2 * 10**9
@@ -44,6 +48,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Worry:
+    """Why the health panel is amber or red, in a sentence with what to do."""
+
+    status: Status
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Banner:
     """What the samples are: shown at all times, so that nobody takes a simulation for a measurement."""
 
@@ -59,9 +71,25 @@ def banner(health: Health) -> Banner:
     return Banner(health.source.value.upper(), simulated)
 
 
-def rows(health: Health) -> list[Row]:
-    """Return the lines of the health panel: always the same labels in the same order."""
-    return [*_capture_rows(health), *_processing_rows(health), *_recording_rows(health)]
+def rows(health: Health, paint: PaintStats | None = None) -> list[Row]:
+    """Return the lines of the health panel: always the same labels in the same order.
+
+    Parameters
+    ----------
+    health
+        Health of the session.
+    paint
+        What the viewer has measured of itself; None before it has.
+    """
+    display = _display_rows(health, paint or PaintStats())
+    return [*_capture_rows(health), *_processing_rows(health), *display, *_recording_rows(health)]
+
+
+def worries(shown: Iterable[Row]) -> list[Worry]:
+    """Return why rows are amber or red, the worst first."""
+    bad = [row for row in shown if row.status is Status.BAD]
+    warn = [row for row in shown if row.status is Status.WARN]
+    return [Worry(row.status, f"{row.label} {row.value}: {_REASONS[row.label]}") for row in bad + warn]
 
 
 def duration_text(seconds: float) -> str:
@@ -175,8 +203,23 @@ def _processing_rows(health: Health) -> list[Row]:
             Status.WARN if health.discarded_frames else Status.OK,
             "Frames not processed because another one of their coherent interval was missing; blocks of a radio that "
             "were flagged, had holes or could not be calibrated."),
-        Row("Processing", "Viewer skipped", f"{health.viewer_skipped}", Status.PLAIN,
-            "Results that were not drawn, to keep up; they are processed and recorded all the same."),
+    ]  # fmt: skip
+
+
+def _display_rows(health: Health, paint: PaintStats) -> list[Row]:
+    live = health.source is not Source.REPLAY
+    skipped = health.viewer_skipped + paint.skipped if live else 0
+    p99 = paint.latency_p99_ms
+    measured = live and p99 > 0.0
+    return [
+        Row("Display", "Last packet to paint", f"{paint.latency_p50_ms:.0f} / {p99:.0f} ms" if measured else _NONE,
+            _above(p99, PAINT_WARN_MS, PAINT_BAD_MS) if measured else Status.PLAIN,
+            "From the arrival of a frame's last packet to the end of the paint that shows it, p50 and p99 of the last "
+            "600 paints; of a live device."),
+        Row("Display", "Paints", f"{paint.rate_hz:.1f} Hz" if live else _NONE, Status.PLAIN,
+            "Paints a second that show something new; at most 30."),
+        Row("Display", "Skipped", f"{skipped}", Status.PLAIN,
+            "Results that were not drawn because a newer one was there; they are processed and recorded all the same."),
     ]  # fmt: skip
 
 
@@ -233,6 +276,25 @@ def _disk_status(free: int | None) -> Status:
 
 def _loss_status(share: float) -> Status:
     return _above(share, 0.0, LOST_BAD)
+
+
+_REASONS = {
+    "Rate": "fewer frames come than the profile asks for; look at the device's power, wire and messages.",
+    "Lost": "data does not arrive whole; the holes are marked. `isactrack doctor` looks for the cause.",
+    "Incomplete": "frames have holes, which are marked; `isactrack doctor` looks for the cause.",
+    "Missing": "whole frames did not come; tracks coast over them.",
+    "Unusable": "the device says that these frames must not be believed; the row's tip names its flags.",
+    "Late / rejected": "packets came too late or are no data of this device; does something else send to this port?",
+    "Overruns": "this computer takes frames too slowly; close other programs or views.",
+    "Card overflows": "the capture card's memory overflowed; lower the data rate of the profile or mend the link.",
+    "Latency p50 / p99": "results are late; a shorter model order, a smaller map or fewer views make them faster.",
+    "Pipeline skipped": "the chain is slower than the frames come; they are recorded, and can be processed afterwards.",
+    "Discarded": "their interval had a gap, or a block could not be used.",
+    "Last packet to paint": "the screen lags behind the device; close views or make the window smaller.",
+    "Queue": "the disk is slower than the frames come; record to another one.",
+    "Disk free": "the recording ends by itself when the disk is full; record to another one.",
+}
+"""What an amber or red row means for people, by its label."""
 
 
 def _above(value: float, warn: float, bad: float) -> Status:

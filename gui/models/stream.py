@@ -8,10 +8,11 @@ from isactrack.errors import IsacError
 from isactrack.events import Event
 from isactrack.gui.models.feed import Feed, Opening, no_result_error
 from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.reconnect import ReconnectingFeed
 from isactrack.gui.models.recording import RecordingControl, control_of
-from isactrack.gui.models.timeline import DEFAULT_CAPACITY, Timeline
+from isactrack.gui.models.timeline import DEFAULT_CAPACITY, Mode, Timeline
 from isactrack.processing.products import Product
 
 PATIENCE_S = 10.0
@@ -52,6 +53,8 @@ class Stream:
         Where snapshots come from; None until it is open, and once it is closed.
     timeline
         The snapshots and the cursor.
+    paint_clock
+        How long its results take to the screen.
     health
         Counters and rates as they were looked at last; None before that.
     error
@@ -70,6 +73,7 @@ class Stream:
         self.error: IsacError | None = None
         self.control: RecordingControl | None = None
         self.timeline = Timeline(capacity)
+        self.paint_clock = PaintClock()
         self.lost_text = ("", "")
         self._reach = Reach()
         self._reached: tuple[Snapshot | None, tuple[float, float]] = (None, (0.0, 0.0))
@@ -86,6 +90,11 @@ class Stream:
         """What people should know about the source at all times; empty for nothing, and while the device is lost."""
         return "" if self.feed is None or self.lost_text[0] else self.feed.note
 
+    @property
+    def follows(self) -> bool:
+        """Whether results are shown as they come."""
+        return self.timeline.live and self.timeline.mode is Mode.FOLLOWING
+
     def take(self) -> bool:
         """Take the feed when it is open, and why it could not be opened; return whether it is there since now."""
         if self.error is None:
@@ -93,7 +102,7 @@ class Stream:
         if self.feed is not None or (feed := self.opening.take()) is None:
             return False
         self.feed = feed
-        self.timeline = Timeline(self._capacity, live=feed.live)
+        self.timeline, self.paint_clock = Timeline(self._capacity, live=feed.live), PaintClock()
         return True
 
     def make_control(self, folder: str) -> None:
@@ -122,6 +131,8 @@ class Stream:
         returned = self._take_reconnection(self.feed)
         for snapshot in snapshots:
             self.timeline.append(snapshot)
+        if self.follows:
+            self.paint_clock.came(len(snapshots))
         events = self.feed.take_events()
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:

@@ -56,8 +56,8 @@ class DockArea(QMainWindow):
         for dock in self.docks.values():
             dock.set_look(self.look)
 
-    def draw(self, timeline: Timeline, reach: tuple[float, float]) -> None:
-        """Let the views that are seen draw what is under the cursor, if they have not yet.
+    def draw(self, timeline: Timeline, reach: tuple[float, float]) -> bool:
+        """Let the views that are seen draw what is under the cursor, if they have not yet; return whether any did.
 
         Parameters
         ----------
@@ -68,9 +68,9 @@ class DockArea(QMainWindow):
         """
         snapshot = timeline.current
         if snapshot is None:
-            return
-        for dock in self.docks.values():
-            dock.draw(snapshot, timeline, reach)
+            return False
+        drawn = [dock.draw(snapshot, timeline, reach) for dock in self.docks.values()]
+        return any(drawn)
 
     @property
     def is_ready(self) -> bool:

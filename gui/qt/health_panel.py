@@ -1,5 +1,6 @@
 """The health of the session."""
 
+import html
 from pathlib import PurePath
 
 from PySide6.QtCore import Qt
@@ -8,10 +9,15 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLay
 
 from isactrack.acquisition.snapshot import Health
 from isactrack.errors import IsacError
-from isactrack.gui.models.health_text import Banner, Row, Status, banner, rows
+from isactrack.gui.models.health_text import Banner, Row, Status, Worry, banner, rows, worries
+from isactrack.gui.models.paint_clock import PaintStats
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.error_box import ErrorBox
 from isactrack.gui.qt.source_badge import SourceBadge
+
+_MOST_WORRIES = 3
+_MARKS = {Status.WARN: "▲", Status.BAD: "■"}
+"""Amber and red told apart by shape too."""
 
 
 class HealthPanel(QFrame):
@@ -40,7 +46,11 @@ class HealthPanel(QFrame):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(13, 11, 13, 11)
         layout.setSpacing(6)
-        for widget in (self.badge, self._model, self._url, self.error_box):
+        self._worries = QLabel()
+        self._worries.setWordWrap(True)
+        self._worries.setTextFormat(Qt.TextFormat.RichText)
+        self._worries.hide()
+        for widget in (self.badge, self._model, self._url, self.error_box, self._worries):
             layout.addWidget(widget)
         layout.addLayout(self._grid)
         layout.addStretch(1)
@@ -52,19 +62,40 @@ class HealthPanel(QFrame):
         outer.setContentsMargins(1, 1, 1, 1)
         outer.addWidget(scroll)
 
-    def show_health(self, health: Health, error: IsacError | None) -> Banner:
+    def show_health(self, health: Health, error: IsacError | None, paint: PaintStats | None = None) -> Banner:
         """Show health and what went wrong, in the session or the viewer; return the banner for others to show."""
         source = banner(health)
         self.badge.show_banner(source)
         self._model.setText(health.model)
         self._url.set_text(health.url)
-        for row in rows(health):
+        shown = rows(health, paint)
+        self._show_worries(worries(shown))
+        for row in shown:
             if row.label not in self._values:
                 self._add_row(row)
             if self._shown.get(row.label) != row:
                 self._show_row(row)
         self.error_box.show_error(error, health.url)
         return source
+
+    @property
+    def worry_text(self) -> str:
+        """Why it is amber or red, as it is shown; empty if it is not."""
+        return "" if self._worries.isHidden() else self._worries.text()
+
+    def _show_worries(self, found: list[Worry]) -> None:
+        colours = {Status.WARN: self._theme.warn, Status.BAD: self._theme.bad}
+        lines = [
+            f'<p style="margin: 4px 0"><span style="color: {colours[one.status]}">{_MARKS[one.status]}</span> '
+            f"{html.escape(one.text)}</p>"
+            for one in found[:_MOST_WORRIES]
+        ]
+        if len(found) > _MOST_WORRIES:
+            lines.append(f"<p>and {len(found) - _MOST_WORRIES} more, in colour below</p>")
+        text = "".join(lines)
+        if text != self._worries.text():
+            self._worries.setText(text)
+        self._worries.setVisible(bool(lines))
 
     def value(self, label: str) -> str:
         """Return the value that is shown beside a label."""

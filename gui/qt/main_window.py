@@ -23,6 +23,7 @@ from isactrack.gui.models.connect import RecentSources, Sources
 from isactrack.gui.models.faults import Faults, view_error
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.layouts import LayoutStore
+from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.stream import Stream
@@ -156,6 +157,11 @@ class MainWindow(QMainWindow):
         return self.stream.health
 
     @property
+    def paint_clock(self) -> PaintClock:
+        """How long results take to the screen."""
+        return self.stream.paint_clock
+
+    @property
     def error(self) -> IsacError | None:
         """What ended the stream, None if nothing did."""
         return self.stream.error
@@ -261,7 +267,8 @@ class MainWindow(QMainWindow):
             return
         self.show_health_panel(self._actions["health"].isChecked())
         self.record_bar.show_health(health)
-        self.status_badge.show_banner(self.health_panel.show_health(health, self.error))
+        shown = self.health_panel.show_health(health, self.error, self.paint_clock.stats())
+        self.status_badge.show_banner(shown)
 
     # --- what goes wrong ---------------------------------------------------------------------------------------------
 
@@ -338,7 +345,11 @@ class MainWindow(QMainWindow):
         self._keep(colour_map=name)
 
     def event(self, event: QEvent) -> bool:
-        """Leave Space to a button that was reached with Tab; else it plays and pauses."""
+        """Leave Space to a button that was reached with Tab, else it plays and pauses; note when all was painted."""
+        if event.type() is QEvent.Type.UpdateRequest:
+            painted = super().event(event)  # all that is dirty in this window, views included
+            self.paint_clock.painted()
+            return painted
         if (
             event.type() is QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)

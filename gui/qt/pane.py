@@ -73,7 +73,8 @@ class Pane(QWidget):
             return
         self.stack.setCurrentWidget(self.views)
         self._faults.guard("range", lambda: stream.take_reach(snapshot), stream.name)
-        self.views.draw(stream.timeline, stream.reach)
+        if self.views.draw(stream.timeline, stream.reach) and stream.follows:
+            stream.paint_clock.drawn(snapshot)
 
     def redraw(self) -> None:
         """Draw the same again."""

@@ -129,8 +129,10 @@ class ViewDock(QDockWidget):
         """Whether it shows a snapshot, or why it cannot."""
         return self._drawn is not None or self.error is not None
 
-    def draw(self, snapshot: Snapshot, timeline: Timeline, reach: tuple[float, float]) -> None:
+    def draw(self, snapshot: Snapshot, timeline: Timeline, reach: tuple[float, float]) -> bool:
         """Draw a snapshot of the timeline, with as much of what was before it as the view wants, if it is seen; once.
+
+        Returns whether it did.
 
         Parameters
         ----------
@@ -140,10 +142,11 @@ class ViewDock(QDockWidget):
             Range (m) to show, and the sensor's own.
         """
         if self.view is None or snapshot is self._drawn or not self.is_seen:
-            return
+            return False
         self._drawn = snapshot
         self.ask(lambda view: view.set_reach(*reach))
         self.ask(lambda view: view.show_snapshots(timeline.history(view.history_length)))
+        return self.view is not None
 
     def forget_drawn(self) -> None:
         """Draw the same snapshot again when it comes."""

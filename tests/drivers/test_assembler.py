@@ -54,6 +54,7 @@ def test_a_real_frame_waits_for_the_tail_that_the_card_holds_back(recordings_dir
     assert frame.samples.astype("<i2").tobytes() == b"".join(packet[10:] for packet in packets)
     assert (frame.counter, frame.device_time_s) == (0, 0.0)
     assert (frame.host_monotonic_ns, frame.host_utc_ns) == (1000, 7)  # of the first byte, not of the last
+    assert frame.host_complete_ns == 2_000_000_000
     cube = sensor.decode(frame)
     power = (np.abs(np.fft.fft(cube * np.hanning(256), axis=3)) ** 2).sum(axis=(0, 1, 2))
     # Bins 39 and 59 are the two reflectors; the near field and the mirrored half hold nothing that competes.
@@ -315,6 +316,10 @@ def test_the_hosts_clock_never_runs_back_from_frame_to_frame(order: list[int]) -
     frames = [f for when, index in enumerate(order) for f in push(assembler, packets[index], when)] + assembler.flush()
     clock = [frame.host_monotonic_ns for frame in frames]
     assert clock == sorted(clock)
+    came = {index: when for when, index in enumerate(order)}
+    for frame in frames:
+        last = max(came[2 * frame.counter], came[2 * frame.counter + 1])
+        assert frame.host_complete_ns == (last if frame.complete else 0)
 
 
 @pytest.mark.parametrize("datagram", [b"", b"\x01", bytes(9), bytes(10), bytes(11), bytes(10 + 1455), bytes(10 + 4)])

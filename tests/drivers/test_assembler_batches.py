@@ -64,10 +64,11 @@ def check_same(one: list[Frame], other: list[Frame]) -> None:
     for a, b in zip(one, other, strict=True):
         assert np.array_equal(a.samples, b.samples)
         assert np.array_equal(a.valid, b.valid)
-        assert (a.device_time_s, a.host_monotonic_ns, a.host_utc_ns) == (
+        assert (a.device_time_s, a.host_monotonic_ns, a.host_utc_ns, a.host_complete_ns) == (
             b.device_time_s,
             b.host_monotonic_ns,
             b.host_utc_ns,
+            b.host_complete_ns,
         )
 
 

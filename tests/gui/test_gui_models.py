@@ -21,9 +21,11 @@ from isactrack.gui.models.health_text import (
     empty_text,
     error_details,
     rows,
+    worries,
 )  # fmt: skip
 from isactrack.gui.models.levels import OKABE_ITO, auto_levels, track_colour
 from isactrack.gui.models.maps import make_map
+from isactrack.gui.models.paint_clock import PaintStats
 from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.reach import Reach, round_reach
 from isactrack.gui.models.shortcuts import COMMANDS, by_menu, command
@@ -296,6 +298,37 @@ def test_what_goes_wrong_before_the_frames_is_shown(healthy: Health, label: str,
     assert status_of(healthy, label) is Status.OK
     counts: dict[str, Any] = {field: 3}
     assert status_of(replace(healthy, **counts), label) is status
+
+
+def test_the_display_is_judged_by_its_latency(healthy: Health) -> None:
+    def shown(paint: PaintStats, health: Health = healthy) -> dict[str, tuple[str, Status]]:
+        return {row.label: (row.value, row.status) for row in rows(health, paint)}
+
+    slow = PaintStats(latency_p50_ms=30.0, latency_p99_ms=81.0, rate_hz=10.0, painted=100, skipped=4)
+    assert shown(slow)["Last packet to paint"] == ("30 / 81 ms", Status.WARN)
+    assert shown(replace(slow, latency_p99_ms=80.0))["Last packet to paint"][1] is Status.OK
+    assert shown(replace(slow, latency_p99_ms=301.0))["Last packet to paint"][1] is Status.BAD
+    assert shown(slow, replace(healthy, viewer_skipped=3))["Skipped"][0] == "7"
+    replay = replace(healthy, source=Source.REPLAY)
+    assert {shown(slow, replay)[name][1] for name in ("Last packet to paint", "Paints", "Skipped")} == {Status.PLAIN}
+
+
+def test_what_is_amber_or_red_has_its_reason(healthy: Health) -> None:
+    assert worries(rows(healthy)) == []
+    counts = ("unusable_frames", "late_packets", "overruns", "card_overflows", "pipeline_skipped", "discarded_frames")
+    wrong: dict[str, Any] = dict.fromkeys(counts, 1) | {
+        "frame_rate_hz": 1.0, "lost_share": 0.5, "incomplete_frames": 1, "missing_frames": 1, "recorder_queue": 90,
+        "disk_free_bytes": 5 * 10**9, "latency_p99_ms": 500.0,
+    }  # fmt: skip
+    all_wrong = rows(replace(healthy, **wrong), PaintStats(latency_p99_ms=100.0))
+    judged = [row for row in all_wrong if row.status is not Status.PLAIN]
+    assert all(row.status in (Status.WARN, Status.BAD) for row in judged)  # so that none is left out
+    found = worries(all_wrong)
+    assert len(found) == len(judged) == 14
+    order = [one.status for one in found]
+    assert order == sorted(order, key=lambda status: status is not Status.BAD)
+    rate = next(one.text for one in found if one.text.startswith("Rate"))
+    assert rate.startswith("Rate 1.0 of 20.0 Hz: fewer frames")
 
 
 def test_a_file_is_not_blamed_for_its_speed(healthy: Health) -> None:

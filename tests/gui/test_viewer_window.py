@@ -34,6 +34,7 @@ from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.view_dock import FailurePage
 from isactrack.recordings.superblock import SIGNATURE
 from isactrack.source import Source
+from tests.gui.conftest import snapshot as make_snapshot
 from tests.gui.loops import spin, spin_until
 
 if TYPE_CHECKING:
@@ -125,6 +126,37 @@ def test_the_window_fits_its_size_and_can_be_saved(
     assert (corner.lightness() > 128) is theme.light
     for plot in (map_of(window).map.plot, plan_of(window).plot):
         assert plot.getViewBox().width() > 150
+
+
+def test_the_window_measures_itself_from_the_last_packet_to_the_paint(
+    make_window: MakeWindow, make_feed: MakeFeed, healthy: Health
+) -> None:
+    came: list[int] = []
+
+    def made(index: int) -> Snapshot:
+        came.append(time.monotonic_ns() - 40_000_000)  # its last packet came 40 ms ago
+        return replace(make_snapshot(index), host_complete_ns=came[-1])
+
+    window = running(make_window, make_feed(per_poll=2, make=made), 12)
+    window.timer.stop()
+    stats = window.paint_clock.stats()
+    assert 40.0 < stats.latency_p50_ms < 40.0 + (time.monotonic_ns() - came[0]) / 1e6
+    assert stats.latency_p50_ms <= stats.latency_p99_ms
+    assert stats.skipped >= stats.painted > 2  # two came at a time, one of them is shown
+    window._ticks = 0
+    window.timeline.pause()
+    for _ in range(5):
+        window.tick()
+        spin(5)
+    frozen = window.paint_clock.stats()
+    assert (frozen.painted, frozen.skipped) == (stats.painted, stats.skipped)  # a frozen display skips nothing
+    assert window.health_panel.value("Last packet to paint").endswith(f" / {frozen.latency_p99_ms:.0f} ms")
+    assert window.health_panel.worry_text == "" or "Last packet" in window.health_panel.worry_text
+    assert window.feed is not None
+    window.feed.state = replace(healthy, lost_share=0.2)  # type: ignore[attr-defined]
+    window._ticks = 0
+    window.tick()
+    assert "Lost 20.00 %" in window.health_panel.worry_text
 
 
 def test_axes_are_physical_and_labelled(make_window: MakeWindow, make_feed: MakeFeed) -> None:

@@ -76,6 +76,8 @@ def test_an_undisturbed_stream_comes_out_as_it_was_sent() -> None:
         assert sensor.decode(frame).shape == (1, 4, 75)
         assert frame.complete
         assert frame.counter == block
+        last = 1000 + (block + 1) * stream_of(1)[0].fragments - 1
+        assert frame.host_complete_ns == last  # of its last packet
         assert frame.device_time_s == block * sensor.frame_period_s
         assert frame.block is not None
         expected_s = frame.device_time_s + sensor.stagger_of(block)
