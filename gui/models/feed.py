@@ -10,6 +10,7 @@ from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
 from isactrack.events import Event
+from isactrack.gui.models.standing import Standing
 from isactrack.processing.products import Product
 from isactrack.source import Source
 
@@ -117,6 +118,8 @@ class SessionFeed:
         Makes the writer of a file, for recordings on demand; None if there are none.
     events
         What a recording holds of events, which are given out first.
+    standing
+        Where the sensor stands; None if nothing is known of that.
     """
 
     def __init__(
@@ -125,10 +128,12 @@ class SessionFeed:
         note: str = "",
         make_recorder: Callable[[Path], Recorder] | None = None,
         events: Iterable[Event] = (),
+        standing: Standing | None = None,
     ) -> None:
         self._session = session
         self._note = note
         self._make_recorder = make_recorder
+        self.standing = standing or Standing()
         self._recorded_events = list(events)
         self._events_seen = 0
         self._closed = False

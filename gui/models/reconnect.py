@@ -14,6 +14,7 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import Feed, LiveFeed, SessionFeed
+from isactrack.gui.models.standing import Placed, Standing
 from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -63,6 +64,7 @@ class ReconnectingFeed:
         self._recording_error: IsacError | None = None
         self._parts = 1
         self._closed = False
+        self._standing = self._feed.standing if isinstance(self._feed, Placed) else Standing()
         self._wanted: frozenset[Product] = frozenset()
         self._own_events: list[Event] = []
         self.reconnections = 0
@@ -76,6 +78,11 @@ class ReconnectingFeed:
     def present(self) -> LiveFeed | None:
         """The feed of the device as it is there now; None while it is lost."""
         return self._feed
+
+    @property
+    def standing(self) -> Standing:
+        """Where the sensor stands, also while it is lost."""
+        return self._standing
 
     @property
     def lost(self) -> IsacError | None:

@@ -12,6 +12,7 @@ from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.reconnect import ReconnectingFeed
 from isactrack.gui.models.recording import RecordingControl, control_of
+from isactrack.gui.models.standing import Placed, Standing
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, Mode, Timeline
 from isactrack.processing.products import Product
 
@@ -53,6 +54,8 @@ class Stream:
         Where snapshots come from; None until it is open, and once it is closed.
     timeline
         The snapshots and the cursor.
+    first
+        The first snapshot that came; None before it.
     paint_clock
         How long its results take to the screen.
     health
@@ -73,6 +76,7 @@ class Stream:
         self.error: IsacError | None = None
         self.control: RecordingControl | None = None
         self.timeline = Timeline(capacity)
+        self.first: Snapshot | None = None
         self.paint_clock = PaintClock()
         self.lost_text = ("", "")
         self._reach = Reach()
@@ -89,6 +93,12 @@ class Stream:
     def note(self) -> str:
         """What people should know about the source at all times; empty for nothing, and while the device is lost."""
         return "" if self.feed is None or self.lost_text[0] else self.feed.note
+
+    @property
+    def standing(self) -> Standing:
+        """Where the sensor stands, and on which clock its snapshots have come."""
+        feed: object = self.feed
+        return feed.standing if isinstance(feed, Placed) else Standing()
 
     @property
     def follows(self) -> bool:
@@ -129,6 +139,8 @@ class Stream:
         self.feed.want(wanted)
         snapshots = self.feed.poll()
         returned = self._take_reconnection(self.feed)
+        if self.first is None and snapshots:
+            self.first = snapshots[0]
         for snapshot in snapshots:
             self.timeline.append(snapshot)
         if self.follows:
