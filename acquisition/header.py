@@ -1,12 +1,24 @@
 """What a recording says of the device that it comes from."""
 
 from isactrack.drivers.device import Device
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.recordings import RecordingHeader
 
 
-def describe_device(device: Device, *, note: str = "", stream: str = "", pose: Pose | None = None) -> RecordingHeader:
-    """Return the header of a recording of a configured device; `pose` where it stands, None for what itself says."""
+def describe_device(
+    device: Device, *, note: str = "", stream: str = "", pose: Pose | None = None, room: RoomOutline | None = None
+) -> RecordingHeader:
+    """Return the header of a recording of a configured device.
+
+    Parameters
+    ----------
+    device
+        The device.
+    note, stream
+        See `RecordingHeader`.
+    pose, room
+        Where it stands, and the walls around it; None for what itself says.
+    """
     info = device.info
     return RecordingHeader(
         sensor=device.sensor,
@@ -18,6 +30,7 @@ def describe_device(device: Device, *, note: str = "", stream: str = "", pose: P
         firmware=info.firmware,
         profile_text=device.profile_text,
         pose=pose or device.pose,
+        room=room or device.room,
         note=note,
         stream=stream,
     )

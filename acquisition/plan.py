@@ -12,7 +12,7 @@ from isactrack.acquisition.group import OnError
 from isactrack.acquisition.pipeline import default_tracker_config
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.processing.chain_config import ChainConfig
 from isactrack.processing.chains import AnyChainConfig
 from isactrack.processing.mnomp import MnompConfig
@@ -36,6 +36,9 @@ output = "run1"                    # folder to record to, relative to where the 
 # compression = "bitshuffle-lz4"   # or "none"
 # on_error = "stop"                # "continue": if one device fails, the others go on
 # tracks = false                   # true: track each device's recording afterwards, to tracks-NAME.csv
+
+[room]                             # what the viewer draws around people: `isactrack view --room run.toml`
+corners_m = [[-4.0, 0.0], [4.0, 0.0], [4.0, 7.0], [-4.0, 7.0]]  # x and y in the room, in order around it
 
 [[device]]
 name = "left"                      # becomes the name of a folder; needed where there are several devices
@@ -80,7 +83,9 @@ _SESSION_KEYS = (
 )  # fmt: skip
 _DEVICE_KEYS = ("name", "url", "profile", "pose")
 _POSE_KEYS = ("x_m", "y_m", "z_m", "yaw_deg")
-_TABLES = ("session", "device", "chain", "tracker", "ofdm")
+_ROOM_EXAMPLE = "corners_m = [[-4.0, 0.0], [4.0, 0.0], [4.0, 7.0], [-4.0, 7.0]]"
+_MOST_SHOWN = 80
+_TABLES = ("session", "room", "device", "chain", "tracker", "ofdm")
 _NESTED = (MnompConfig, CalibrationConfig, MusicConfig, DoubtConfig)
 """Settings that are a table of their own below those of a chain."""
 NONE = "none"
@@ -142,6 +147,8 @@ class SessionPlan:
         Settings for radios.
     ofdm_tracker
         What is to differ from the tracker that suits a radio.
+    room
+        Walls of the room; None for what the devices themselves say.
     """
 
     text: str
@@ -159,6 +166,7 @@ class SessionPlan:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     ofdm: OfdmChainConfig = field(default_factory=OfdmChainConfig)
     ofdm_tracker: Mapping[str, Any] = field(default_factory=dict)
+    room: RoomOutline | None = None
 
     def settings_of(self, sensor: Sensor) -> tuple[AnyChainConfig, TrackerConfig]:
         """Return the settings of chain and tracker for a kind of sensor."""
@@ -182,13 +190,7 @@ def parse_plan(text: str, folder: Path) -> SessionPlan:
     ConfigError
         If it is no TOML, or has a key that is unknown, missing or of the wrong kind; the message names table and key.
     """
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(
-            f"the session file is no TOML: {error}", "`isactrack session --example` prints one that works"
-        ) from error
-    _check_keys(data, "the session file", _TABLES)
+    data = _document(text)
     session = _table(data, "session")
     _check_keys(session, "[session]", _SESSION_KEYS)
     where = "[session]"
@@ -212,7 +214,66 @@ def parse_plan(text: str, folder: Path) -> SessionPlan:
         tracker=_settings(_table(data, "tracker"), "[tracker]", TrackerConfig()),
         ofdm=_settings(ofdm, "[ofdm]", OfdmChainConfig(), also=("tracker",)),
         ofdm_tracker=_given(ofdm_tracker, bistatic_tracker_config()),
+        room=_room(data),
     )
+
+
+def parse_room(text: str) -> RoomOutline:
+    """Return the room of a session file, or of a file with nothing but its table ``[room]``.
+
+    Parameters
+    ----------
+    text
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        If it is no TOML, has no room, or one that is none; the message names table and key.
+    """
+    room = _room(_document(text))
+    if room is None:
+        raise ConfigError("the file has no [room]", f"write [room] and below it {_ROOM_EXAMPLE}")
+    return room
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(
+            f"the session file is no TOML: {error}", "`isactrack session --example` prints one that works"
+        ) from error
+    _check_keys(data, "the session file", _TABLES)
+    return data
+
+
+def _room(data: Mapping[str, Any]) -> RoomOutline | None:
+    if "room" not in data:
+        return None
+    table = _table(data, "room")
+    _check_keys(table, "[room]", ("corners_m",))
+    corners = table.get("corners_m")
+    if not isinstance(corners, list) or not all(map(_is_point, corners)):
+        raise ConfigError(f"[room] corners_m is {_shortened(corners)}", f"give pairs of numbers: {_ROOM_EXAMPLE}")
+    try:
+        return RoomOutline(corners_m=tuple((float(x), float(y)) for x, y in corners))
+    except ConfigError as error:
+        raise ConfigError(f"[room] corners_m: {error}", error.hint) from error
+
+
+def _is_point(value: Any) -> bool:
+    """Return whether a value is two numbers."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
+    )
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def _devices(data: Mapping[str, Any], folder: Path) -> tuple[DevicePlan, ...]:

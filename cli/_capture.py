@@ -19,6 +19,7 @@ from isactrack.cli._output import human_share, live_line, note, print_facts, pri
 from isactrack.cli._sources import HDF5_SUFFIXES, is_recording
 from isactrack.drivers.device import Device
 from isactrack.errors import CaptureLossError, ConfigError, DeviceStateError, RecordingError
+from isactrack.geometry import RoomOutline
 from isactrack.recordings import RecordingHeader, RecordingWriter, SegmentedWriter, StreamOffset, create_folder
 from isactrack.recordings.filters import BITSHUFFLE_LZ4
 from isactrack.recordings.folder import check_folder_not_recorded
@@ -204,10 +205,17 @@ class Storage:
 
 
 def open_writer(
-    device: Device, path: Path, *, note: str = "", overwrite: bool = False, compression: str = BITSHUFFLE_LZ4
+    device: Device,
+    path: Path,
+    *,
+    note: str = "",
+    overwrite: bool = False,
+    compression: str = BITSHUFFLE_LZ4,
+    room: RoomOutline | None = None,
 ) -> RecordingWriter:
     """Return a writer whose file describes a configured device."""
-    return RecordingWriter(path, describe_device(device, note=note), overwrite=overwrite, compression=compression)
+    header = describe_device(device, note=note, room=room)
+    return RecordingWriter(path, header, overwrite=overwrite, compression=compression)
 
 
 def open_segments(manifest: ManifestFile, header: RecordingHeader, storage: Storage) -> SegmentedWriter:

@@ -10,6 +10,7 @@ from isactrack.drivers.device import Device
 from isactrack.drivers.registry import open_device
 from isactrack.drivers.url import DeviceUrl
 from isactrack.errors import ConfigError, RecordingError
+from isactrack.geometry import RoomOutline
 from isactrack.recordings import Recording, open_recording
 from isactrack.recordings.manifest import MANIFEST, is_recording_folder
 from isactrack.recordings.superblock import read_state
@@ -57,6 +58,42 @@ def read_profile(path: Path) -> str:
         return data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         return data.decode("latin-1").replace("\r\n", "\n")
+
+
+def read_session_file(path: Path) -> str:
+    """Return the text of a session file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no text in UTF-8.
+    RecordingError
+        If it cannot be read.
+    """
+    check_file(path, "a session file; `isactrack session --example` prints one")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no session file: it is no text in UTF-8", "save it as UTF-8") from error
+
+
+def read_room(path: Path) -> RoomOutline:
+    """Return the room of a session file, or of a file with nothing but its table ``[room]``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none in it; the message names file, table and key.
+    RecordingError
+        If it cannot be read.
+    """
+    from isactrack.acquisition.plan import parse_room
+
+    text = read_session_file(path)
+    try:
+        return parse_room(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}", error.hint) from error
 
 
 def check_file(path: Path, wanted: str) -> None:

@@ -63,9 +63,9 @@ def command(
     """
     from isactrack.acquisition.plan import parse_plan
     from isactrack.cli import _capture
-    from isactrack.cli._sources import read_profile, source_file
+    from isactrack.cli._sources import read_profile, read_session_file, source_file
 
-    plan = parse_plan(_read(plan_file), plan_file.parent)
+    plan = parse_plan(read_session_file(plan_file), plan_file.parent)
     output = output or plan.output
     if output is None:
         raise ConfigError("nobody says where to record to", 'give -o, or write output = "run1" below [session]')
@@ -83,16 +83,6 @@ def command(
     run.complain()
     for health in run.health.values():
         _capture.check_loss(health, max_loss)
-
-
-def _read(path: Path) -> str:
-    from isactrack.cli._sources import check_file
-
-    check_file(path, "a session file; `isactrack session --example` prints one")
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no session file: it is no text in UTF-8", "save it as UTF-8") from error
 
 
 def _open(plan: "SessionPlan", profile_texts: list[str | None], stack: ExitStack) -> "dict[str, Device]":
@@ -175,7 +165,9 @@ class _Run:
         recorders: dict[str, SegmentedWriter] = {}
         try:
             for one in plan.devices:
-                header = describe_device(self._devices[one.name], note=plan.note, stream=one.name, pose=one.pose)
+                header = describe_device(
+                    self._devices[one.name], note=plan.note, stream=one.name, pose=one.pose, room=plan.room
+                )
                 recorders[one.name] = _capture.open_segments(manifest, header, storage)
         except BaseException:
             for recorder in recorders.values():

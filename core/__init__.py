@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isactrack.events import Event, EventKind, SidePacket
     from isactrack.fmcw import FmcwSensor, IqOrder
     from isactrack.frame import BlockFlag, BlockInfo, Frame
-    from isactrack.geometry import Pose
+    from isactrack.geometry import Pose, RoomOutline
     from isactrack.ofdm import ArrayModel, Capture, OfdmSensor
     from isactrack.source import Source
     from isactrack.tracks import Track, TrackStatus
@@ -54,6 +54,7 @@ __all__ = [
     "Pose",
     "ProtocolError",
     "RecordingError",
+    "RoomOutline",
     "SidePacket",
     "Source",
     "Track",
@@ -75,6 +76,7 @@ _MODULES = {
     "IqOrder": "fmcw",
     "OfdmSensor": "ofdm",
     "Pose": "geometry",
+    "RoomOutline": "geometry",
     "SidePacket": "events",
     "Source": "source",
     "Track": "tracks",

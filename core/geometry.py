@@ -106,3 +106,42 @@ class Pose:
     def velocity_to_sensor(self, velocity_mps: ArrayLike) -> FloatArray:
         """Return velocities (..., 2) of the room frame in the sensor frame."""
         return np.asarray(np.asarray(velocity_mps, dtype=np.float64) @ self.rotation)
+
+
+MAX_CORNERS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomOutline:
+    """The walls of a room, seen from above.
+
+    Attributes
+    ----------
+    corners_m
+        Corners (x, y) in the room frame, metres, in order; the last wall leads back to the first corner. At least 3, at
+        most `MAX_CORNERS`.
+
+    Raises
+    ------
+    ConfigError
+        If these corners are not an outline.
+    """
+
+    corners_m: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        if not 3 <= len(self.corners_m) <= MAX_CORNERS:
+            raise ConfigError(
+                f"the outline of the room has {len(self.corners_m)} corners", f"give 3 to {MAX_CORNERS} of them"
+            )
+        if not all(math.isfinite(x) and math.isfinite(y) for x, y in self.corners_m):
+            raise ConfigError("a corner of the room is not finite", "give x and y of each corner in metres")
+
+    @property
+    def closed_m(self) -> FloatArray:
+        """Corners (n + 1, 2) in the room frame, the first one again at the end."""
+        return np.asarray((*self.corners_m, self.corners_m[0]), dtype=np.float64)
+
+    def seen_from(self, pose: Pose) -> FloatArray:
+        """Return the corners (n + 1, 2) in the frame of a sensor, the first one again at the end."""
+        return pose.to_sensor(self.closed_m)

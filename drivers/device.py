@@ -16,7 +16,7 @@ from typing import Self
 from isactrack.errors import DeviceStateError
 from isactrack.events import Event, SidePacket
 from isactrack.frame import Frame
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.sensor import Sensor
 from isactrack.source import Source
 from isactrack.truth import Truth
@@ -131,6 +131,11 @@ class Device(ABC):
     def pose(self) -> Pose:
         """Where the sensor stands in the room."""
         return self._pose
+
+    @property
+    def room(self) -> RoomOutline | None:
+        """Walls of the room that it stands in; None where nobody knows them."""
+        return None
 
     @property
     def stats(self) -> DeviceStats:

@@ -13,6 +13,7 @@ from isactrack.drivers.url import DeviceUrl, parse_speed
 from isactrack.errors import ConfigError, DeviceTimeoutError, IsacError, RecordingError
 from isactrack.events import Event
 from isactrack.frame import Frame
+from isactrack.geometry import RoomOutline
 from isactrack.recordings.folder import open_recording
 from isactrack.recordings.reader import Recording
 from isactrack.sensor import Sensor
@@ -99,6 +100,11 @@ class ReplayDevice(Device):
     def profile_text(self) -> str:
         """The profile that the recorded device was given."""
         return self._recording.profile_text
+
+    @property
+    def room(self) -> RoomOutline | None:
+        """Walls of the room, as far as they were known when this was recorded."""
+        return self._recording.room
 
     @property
     def stats(self) -> DeviceStats:

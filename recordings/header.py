@@ -16,7 +16,7 @@ import numpy as np
 import isactrack
 from isactrack.errors import ConfigError
 from isactrack.fmcw import IqOrder
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.ofdm import ArrayModel, Capture
 from isactrack.recordings import schema
 from isactrack.sensor import Sensor
@@ -39,6 +39,8 @@ class RecordingHeader:
         The profile that was sent to it, verbatim.
     pose
         Where the sensor stands in the room.
+    room
+        Walls of the room; None if they are not known.
     note
         Free text of the person who records.
     stream
@@ -59,6 +61,7 @@ class RecordingHeader:
     firmware: str = ""
     profile_text: str = ""
     pose: Pose = dataclasses.field(default_factory=Pose)
+    room: RoomOutline | None = None
     note: str = ""
     stream: str = ""
 
@@ -98,7 +101,12 @@ def store_header(file: h5py.File, header: RecordingHeader) -> None:
     for name in schema.DERIVED_UNITS[kind]:
         derived[name] = getattr(header.sensor, name)
     set_text(derived, "units", json.dumps(schema.DERIVED_UNITS[kind]))
-    _store_fields(file.create_group(schema.POSE).attrs, header.pose, schema.POSE_UNITS)
+    pose = file.create_group(schema.POSE).attrs
+    units = dict(schema.POSE_UNITS)
+    if header.room is not None:
+        pose[schema.ROOM_CORNERS] = np.asarray(header.room.corners_m, dtype=np.float64)
+        units[schema.ROOM_CORNERS] = "m"
+    _store_fields(pose, header.pose, units)
 
 
 def load_header(file: h5py.File) -> RecordingHeader:
@@ -114,9 +122,16 @@ def load_header(file: h5py.File) -> RecordingHeader:
         origin=Source(get_text(root, "origin")),
         profile_text=_decode(file[schema.PROFILE][()]),
         pose=Pose(**pose),
+        room=_load_room(file[schema.POSE].attrs),
         **{name: get_text(root, name) for name in _TEXTS},
         **{name: get_text(root, name) for name in _NEW_TEXTS if name in root},
     )
+
+
+def _load_room(attrs: h5py.AttributeManager) -> RoomOutline | None:
+    if schema.ROOM_CORNERS not in attrs:
+        return None
+    return RoomOutline(corners_m=tuple((float(x), float(y)) for x, y in attrs[schema.ROOM_CORNERS]))
 
 
 # Texts have a fixed length: HDF5 keeps others in a heap of their own, which SWMR does not cover.

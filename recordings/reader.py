@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from isactrack.errors import IsacError, RecordingError
 from isactrack.events import Event, EventKind, SidePacket
 from isactrack.frame import GROUP_WORDS, BlockInfo, Frame
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.ofdm import OfdmSensor
 from isactrack.recordings import filters, schema
 from isactrack.recordings.header import RecordingHeader, get_text, load_header
@@ -130,6 +130,11 @@ class Recording:
     def pose(self) -> Pose:
         """Where the sensor stood in the room."""
         return self.header.pose
+
+    @property
+    def room(self) -> RoomOutline | None:
+        """Walls of the room that it stood in; None if nobody knew them."""
+        return self.header.room
 
     @property
     def profile_text(self) -> str:

@@ -6,7 +6,7 @@
                             device_url, device_model, serial_number, firmware, host_platform, stream, note
     /sensor                 attributes: `kind`, every field of FmcwSensor or OfdmSensor, and `units`
     /sensor/derived         attributes: resolutions and the like, for readers without isactrack
-    /pose                   attributes: the fields of Pose, and `units`
+    /pose                   attributes: the fields of Pose, `units`, and `room_corners_m` where the room is known
     /profile                text of the profile, verbatim
     /session                one record, rewritten when the recording is closed
     /frames/samples         (frame, *sensor.word_shape) int16, the raw words, one chunk a frame
@@ -264,6 +264,8 @@ OFDM_DERIVED_UNITS = {
     "tone_frequencies_hz": "Hz, relative to the carrier",
 }
 DERIVED_UNITS = {"fmcw": FMCW_DERIVED_UNITS, "ofdm": OFDM_DERIVED_UNITS}
+ROOM_CORNERS = "room_corners_m"
+"""Attribute of `/pose`, which only files with a known room have."""
 POSE_UNITS = {"x_m": "m", "y_m": "m", "z_m": "m", "yaw_rad": "rad"}
 
 

@@ -16,7 +16,7 @@ from isactrack.errors import ConfigError
 from isactrack.events import Event, SidePacket
 from isactrack.fmcw import FmcwSensor
 from isactrack.frame import Frame
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.source import Source
 from isactrack.truth import Truth
 
@@ -109,6 +109,7 @@ class SimulatedAwr1642(Device):
     ) -> None:
         super().__init__(pose=pose or (scene.room.radar if scene.room else None))
         self._url = url
+        self._room = None if scene.room is None else scene.room.outline
         self._board = SimulatedBoard(
             scene.seen_from(self.pose),
             seed=seed,
@@ -147,6 +148,11 @@ class SimulatedAwr1642(Device):
     def profile_text(self) -> str:
         """The profile that was sent, verbatim."""
         return self._driver.profile_text
+
+    @property
+    def room(self) -> RoomOutline | None:
+        """Walls of the room of the scene; None if that is in no room."""
+        return self._room
 
     @property
     def frame_count(self) -> int | None:

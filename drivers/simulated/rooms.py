@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from isactrack.drivers.simulated.bodies import Scatterers
 from isactrack.drivers.simulated.paths import Stroll, strode
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 
 FloatArray = NDArray[np.float64]
 Way = tuple[tuple[float, float], tuple[float, float]]
@@ -90,6 +90,11 @@ class Room:
         """Ends (w, 2, 2) of the walls."""
         corners = np.asarray(self.corners_m)
         return np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
+
+    @property
+    def outline(self) -> RoomOutline:
+        """Its walls, for who looks at it."""
+        return RoomOutline(corners_m=self.corners_m)
 
     def transmitter_in(self, pose: Pose) -> tuple[float, float]:
         """Return where the transmitter stands in the frame of a sensor."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from isactrack.geometry import Pose
 from isactrack.gui.models.health_text import Banner, banner
 from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.streams import APART_S, Streams
@@ -78,7 +79,9 @@ def _state(streams: Streams, stream: Stream) -> str:
 
 def room_note(streams: Streams) -> str:
     """Return what has to be said of the plan of the room: who was not placed, and how times were brought together."""
-    unplaced = [stream.name for stream in streams.items if stream.feed is not None and not stream.standing.has_pose]
+    unplaced = [
+        stream.name for stream in streams.items if stream.feed is not None and stream.placement.pose == Pose()
+    ]  # one at the origin that looks along y is one that nobody has placed
     notes = []
     if unplaced:
         who = " and ".join(unplaced) if len(unplaced) < 3 else f"{len(unplaced)} sensors"

@@ -10,7 +10,8 @@ from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
 from isactrack.events import Event
-from isactrack.gui.models.standing import Standing
+from isactrack.gui.models.host_clock import UNKNOWN, HostClock
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 from isactrack.source import Source
 
@@ -118,8 +119,10 @@ class SessionFeed:
         Makes the writer of a file, for recordings on demand; None if there are none.
     events
         What a recording holds of events, which are given out first.
-    standing
-        Where the sensor stands; None if nothing is known of that.
+    placement
+        Where the sensor stands, and what is around it.
+    host_clock
+        The clock that says when its frames came.
     """
 
     def __init__(
@@ -128,15 +131,17 @@ class SessionFeed:
         note: str = "",
         make_recorder: Callable[[Path], Recorder] | None = None,
         events: Iterable[Event] = (),
-        standing: Standing | None = None,
+        placement: Placement = NOT_PLACED,
+        host_clock: HostClock = UNKNOWN,
     ) -> None:
         self._session = session
         self._note = note
         self._make_recorder = make_recorder
-        self.standing = standing or Standing()
         self._recorded_events = list(events)
         self._events_seen = 0
         self._closed = False
+        self.placement = placement
+        self.host_clock = host_clock
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
             self._live = session.health().source is not Source.REPLAY

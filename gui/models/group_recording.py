@@ -75,7 +75,7 @@ class GroupRecording:
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return the files that a recording to `path` is written to, e.g. ``walk-radar.h5`` and ``walk-radio.h5``."""
-        return tuple(_file_of(path, name) for name, _ in self._parts())
+        return tuple(file_of(path, name) for name, _ in self._parts())
 
     def start(self, path: Path | None = None, limit: str = "") -> Path:
         """Record each sensor to its file from now on; return the path that they are named after.
@@ -99,7 +99,7 @@ class GroupRecording:
         chosen = self.suggested_path() if path is None else path
         for file in self.files(chosen):
             check_target(file)
-        self._of_all(lambda name, control: control.start(_file_of(chosen, name), limit))
+        self._of_all(lambda name, control: control.start(file_of(chosen, name), limit))
         self.folder = chosen.parent
         self._markers = 0
         return chosen
@@ -163,7 +163,8 @@ def _kind(source: str) -> str:
         return "sensor"
 
 
-def _file_of(path: Path, name: str) -> Path:
+def file_of(path: Path, name: str) -> Path:
+    """Return the file of one sensor of a recording that is named after `path`."""
     return path.with_name(f"{path.stem}-{name}{path.suffix}")
 
 

@@ -18,6 +18,8 @@ OKABE_ITO = {
 """Colours that stay apart for colour-blind eyes (Okabe and Ito, 2008), without black."""
 _ON_DARK = ("sky blue", "orange", "bluish green", "reddish purple", "yellow", "vermillion")
 _ON_LIGHT = ("blue", "orange", "bluish green", "reddish purple", "sky blue", "vermillion")
+TRACK_COLOURS = len(_ON_DARK)
+"""Colours of tracks: ids that differ by this number share one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import Feed, LiveFeed, SessionFeed
-from isactrack.gui.models.standing import Placed, Standing
+from isactrack.gui.models.host_clock import UNKNOWN, HostClock
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 
 PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -64,7 +65,6 @@ class ReconnectingFeed:
         self._recording_error: IsacError | None = None
         self._parts = 1
         self._closed = False
-        self._standing = self._feed.standing if isinstance(self._feed, Placed) else Standing()
         self._wanted: frozenset[Product] = frozenset()
         self._own_events: list[Event] = []
         self.reconnections = 0
@@ -78,11 +78,6 @@ class ReconnectingFeed:
     def present(self) -> LiveFeed | None:
         """The feed of the device as it is there now; None while it is lost."""
         return self._feed
-
-    @property
-    def standing(self) -> Standing:
-        """Where the sensor stands, also while it is lost."""
-        return self._standing
 
     @property
     def lost(self) -> IsacError | None:
@@ -230,6 +225,18 @@ class ReconnectingFeed:
         except IsacError as error:
             self._recording, self._recording_error = None, error
             _log.error("the recording does not go on: %s", error)
+
+
+def placement_of(feed: Feed | None) -> Placement:
+    """Return where the sensor of a feed stands, as far as that is known."""
+    present = feed.present if isinstance(feed, ReconnectingFeed) else feed
+    return present.placement if isinstance(present, SessionFeed) else NOT_PLACED
+
+
+def host_clock_of(feed: Feed | None) -> HostClock:
+    """Return the clock that says when the frames of a feed came, as far as that is known."""
+    present = feed.present if isinstance(feed, ReconnectingFeed) else feed
+    return present.host_clock if isinstance(present, SessionFeed) else UNKNOWN
 
 
 def session_of(feed: Feed | None) -> Session | None:

@@ -1,5 +1,6 @@
 """One sensor as the window knows it: what is opened, what came of it, and how it is."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -7,12 +8,13 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import IsacError
 from isactrack.events import Event
 from isactrack.gui.models.feed import Feed, Opening, no_result_error
+from isactrack.gui.models.host_clock import UNKNOWN, HostClock
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.reach import Reach
-from isactrack.gui.models.reconnect import ReconnectingFeed
+from isactrack.gui.models.reconnect import ReconnectingFeed, host_clock_of, placement_of
 from isactrack.gui.models.recording import RecordingControl, control_of
-from isactrack.gui.models.standing import Placed, Standing
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, Mode, Timeline
 from isactrack.processing.products import Product
 
@@ -54,6 +56,10 @@ class Stream:
         Where snapshots come from; None until it is open, and once it is closed.
     timeline
         The snapshots and the cursor.
+    placement
+        Where the sensor stands, and what is around it.
+    host_clock
+        The clock that says when its frames came.
     first
         The first snapshot that came; None before it.
     paint_clock
@@ -77,6 +83,8 @@ class Stream:
         self.control: RecordingControl | None = None
         self.timeline = Timeline(capacity)
         self.first: Snapshot | None = None
+        self.placement: Placement = NOT_PLACED
+        self.host_clock: HostClock = UNKNOWN
         self.paint_clock = PaintClock()
         self.lost_text = ("", "")
         self._reach = Reach()
@@ -95,12 +103,6 @@ class Stream:
         return "" if self.feed is None or self.lost_text[0] else self.feed.note
 
     @property
-    def standing(self) -> Standing:
-        """Where the sensor stands, and on which clock its snapshots have come."""
-        feed: object = self.feed
-        return feed.standing if isinstance(feed, Placed) else Standing()
-
-    @property
     def follows(self) -> bool:
         """Whether results are shown as they come."""
         return self.timeline.live and self.timeline.mode is Mode.FOLLOWING
@@ -112,6 +114,7 @@ class Stream:
         if self.feed is not None or (feed := self.opening.take()) is None:
             return False
         self.feed = feed
+        self.placement, self.host_clock = placement_of(feed), host_clock_of(feed)
         self.timeline, self.paint_clock = Timeline(self._capacity, live=feed.live), PaintClock()
         return True
 
@@ -196,6 +199,25 @@ class Stream:
         after = Stream(Opening(open_next, name), self._capacity)
         after.opening.start()
         return after
+
+    def retire(self, report: Callable[[Exception], None]) -> threading.Thread:
+        """Close it in a thread of its own, for the end of a device takes its time; return the thread.
+
+        Parameters
+        ----------
+        report
+            Called, in that thread, with what is wrong with its end.
+        """
+
+        def close() -> None:
+            self.opening.cancel(PATIENCE_S)
+            feed, self.feed = self.feed, None
+            if feed is not None:
+                _close_former(feed, report)
+
+        thread = threading.Thread(target=close, name="isactrack-retire", daemon=True)
+        thread.start()
+        return thread
 
     def close(self) -> None:
         """Close the feed, also one that is still being opened; the last frames may not have fitted on the disk."""

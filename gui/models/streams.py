@@ -132,9 +132,9 @@ class Streams:
         """What brings the cursors to one time."""
         if len({stream.timeline.live for stream in self.items if stream.feed is not None}) > 1:
             return Alignment.APART
-        begun = [(stream.standing, stream.first) for stream in self.items if stream.first is not None]
+        begun = [(stream.host_clock, stream.first) for stream in self.items if stream.first is not None]
         timed = all(first.host_monotonic_ns > 0 for _, first in begun)
-        together = all(begun[0][0].shares_time(standing) for standing, _ in begun[1:])
+        together = all(begun[0][0].meets(clock) for clock, _ in begun[1:])
         return Alignment.HOST if timed and together else Alignment.STARTS
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
+from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.layouts import BUILT_IN
 from isactrack.gui.models.shortcuts import by_menu
 from isactrack.gui.models.theme import COLOUR_MAPS, next_colour_map, other_theme
@@ -81,6 +82,10 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "open": window.choose_file,
         "snapshot": window.save_snapshot,
         "export": window.export,
+        "add_sensor": window.choose_another,
+        "remove_sensor": lambda: window.remove_sensor(window.stream),
+        "next_sensor": lambda: window.activate(window.streams.after_active()),
+        **{f"arrange_{one.value}": partial(window.arrange, one) for one in Arrangement},
         "quit": window.close,
         "record": window.record_bar.toggle,
         "marker": window.record_bar.mark,
@@ -95,12 +100,12 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "live": lambda: window.timeline.go_end(),
         "slower": lambda: window.change_speed(-1),
         "faster": lambda: window.change_speed(1),
-        "auto_levels": lambda: window.views.ask(lambda view: view.fit_levels()),
+        "auto_levels": lambda: window.sensors.ask(lambda view: view.fit_levels()),
         "fit": lambda: window.frame(whole=False),
         "whole": lambda: window.frame(whole=True),
         "colour_map": lambda: window.set_colour_map(next_colour_map(window.settings.colour_map)),
         "theme": lambda: window.set_theme(other_theme(window.theme)),
-        "retry": window.views.retry,
+        "retry": window.sensors.retry,
         "save_layout": window.layouts.save_as,
         "delete_layout": window.layouts.delete_one,
         "reset_layout": window.layouts.reset,
@@ -108,7 +113,7 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "dismiss": window.toasts.dismiss_newest,
         "dismiss_all": window.toasts.dismiss_all,
         "copy_details": lambda: window.toast_stack.copy_newest(),
-        **{f"view_{view.name}": partial(window.views.show_view, view.name) for view in VIEWS},
+        **{f"view_{view.name}": partial(window.show_view, view.name) for view in VIEWS},
         **{f"layout_{entry.name}": partial(window.layouts.show_layout, entry.name) for entry in BUILT_IN},
     }
 

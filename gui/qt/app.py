@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -40,6 +40,7 @@ def run_viewer(
     open_feed: Callable[[], Feed] | None,
     name: str,
     *,
+    more: Sequence[tuple[Callable[[], Feed], str]] = (),
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
@@ -55,6 +56,8 @@ def run_viewer(
         says that it connects; what it raises is shown in the window. None lets the user choose first.
     name
         What is opened, usually the URL.
+    more
+        What else is opened, to be shown beside it, and its names.
     light
         Light colours, whatever was chosen before.
     screenshot
@@ -89,9 +92,9 @@ def run_viewer(
         if reset_ui:
             reset(folder)
         if screenshot is None:
-            watch = _show(open_feed, name, light, folder, None, interrupt, sources)
+            watch = _show(open_feed, name, more, light, folder, None, interrupt, sources)
         else:
-            watch = _show(open_feed, name, light, None, screenshot_after_s, interrupt, None)
+            watch = _show(open_feed, name, more, light, None, screenshot_after_s, interrupt, None)
     if watch.error is not None:
         raise watch.error
     if interrupt.happened:
@@ -105,6 +108,7 @@ def run_viewer(
 def _show(
     open_feed: Callable[[], Feed] | None,
     name: str,
+    more: Sequence[tuple[Callable[[], Feed], str]],
     light: bool,
     folder: Path | None,
     shoot_after_s: float | None,
@@ -131,14 +135,16 @@ def _show(
         timer.start(_WATCH_MS)
         if not interrupt.happened and open_feed is not None:
             opening.start()
+            for open_another, another in more:
+                window.add_sensor(open_another, another)
         with _reported_by(window):
             window.show()
             if open_feed is None:
                 window.choose_source()
             loop.exec()
         timer.stop()
-        window.opening.cancel(_PATIENCE_S)
-        watch.error = window.error or watch.error
+        window.cancel_openings(_PATIENCE_S)
+        watch.error = window.first_error or watch.error
         window.deleteLater()
         return watch
     finally:

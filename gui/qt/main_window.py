@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
@@ -12,38 +11,32 @@ from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QLabel,
-    QMainWindow,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from isactrack.errors import IsacError, RecordingError
+from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.connect import RecentSources, Sources
-from isactrack.gui.models.faults import Faults, view_error
-from isactrack.gui.models.feed import Feed, Opening
+from isactrack.gui.models.feed import Opening
+from isactrack.gui.models.group_recording import GroupRecording, RecordControl
 from isactrack.gui.models.layouts import LayoutStore
-from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
-from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Timeline
-from isactrack.gui.models.toasts import Toasts
+from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.gui.models.ui_settings import SettingsStore
 from isactrack.gui.qt.actions import connect_actions, make_actions
-from isactrack.gui.qt.docks import DockArea
-from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.exports import export_dialog
 from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
-from isactrack.gui.qt.lost_banner import LostBanner
 from isactrack.gui.qt.marker_dialog import MarkerNote
-from isactrack.gui.qt.pane import Pane
 from isactrack.gui.qt.picture import ask_picture_path, picture_of
 from isactrack.gui.qt.placing import place_of, put_back
 from isactrack.gui.qt.record_bar import RecordBar
+from isactrack.gui.qt.sensor_window import SensorWindow
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
 from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
@@ -53,19 +46,16 @@ from isactrack.gui.qt.transport_bar import TransportBar
 from isactrack.gui.qt.tuning_dock import TuningDock
 from isactrack.gui.qt.view_dock import Look
 
-if TYPE_CHECKING:
-    from isactrack.acquisition.snapshot import Health
-
 TICK_MS = 33
 """The screen is drawn at most 30 times a second; the newest snapshot wins."""
 _HEALTH_TICKS = 8
 
 
-class MainWindow(QMainWindow):
+class MainWindow(SensorWindow):
     """The viewer's window.
 
-    One timer polls the feed, moves the timeline and lets the views that are seen draw what changed. A view that fails
-    is reported and replaced by what went wrong; the others go on.
+    One timer polls the sensors, moves their timelines and lets the views that are seen draw what changed. A view that
+    fails is reported and replaced by what went wrong; the others go on.
 
     Parameters
     ----------
@@ -93,18 +83,18 @@ class MainWindow(QMainWindow):
         folder: Path | None = None,
         sources: Sources | None = None,
     ) -> None:
-        super().__init__()
-        self.stream = Stream(opening, capacity)
-        self.toasts = Toasts()
-        self._faults = Faults(self.toasts)
+        super().__init__(opening, capacity)
         self._settings_store = SettingsStore(folder, self.report)
         self.settings = self._settings_store.load()
         self.theme = theme or THEMES[self.settings.theme]
         self._ticks = 0
+        self._arranged = 1
+        self._group: GroupRecording | None = None
         self.setWindowTitle(f"{opening.name} – isactrack")
         self.chooser = None if sources is None else SourceChooser(sources, RecentSources(folder, self.report), self)
         if self.chooser is not None:
             self.chooser.chosen.connect(self.switch)
+            self.chooser.added.connect(self.add_sensor)
         self.setAcceptDrops(self.chooser is not None)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         _apply(self.theme)
@@ -112,7 +102,7 @@ class MainWindow(QMainWindow):
         self._actions = self._made.named
         self._make_widgets()
         self.layouts = LayoutKeeper(
-            self.views, self._actions["health"], LayoutStore(folder, self.report), self.report,
+            lambda: self.sensors.areas, self._actions["health"], LayoutStore(folder, self.report), self.report,
             lambda name: self._keep(layout=name), self,
         )  # fmt: skip
         self._lay_out()
@@ -121,104 +111,60 @@ class MainWindow(QMainWindow):
             lambda _on: self._actions["tuning"].setChecked(not self.tuning.isHidden())
         )
         connect_actions(self, self._made)
-        for name in ("connect", "open"):
+        for name in ("connect", "open", "add_sensor"):
             self._actions[name].setEnabled(self.chooser is not None)
         self._own_layouts: list[QAction] = []
         self._made.menus["Layout"].aboutToShow.connect(self._list_layouts)
-        self._guard("layout", lambda: self.layouts.start(self.settings.layout))
+        self.guard("layout", lambda: self.layouts.start(self.settings.layout))
         put_back(self, self.settings)
         self.setFocus()
         self._refresh_texts()
+        self.taken.connect(self._on_taken)
+        self.could_not_open.connect(self._on_could_not_open)
+        self.sensors_changed.connect(self._on_sensors_changed)
+        self._actions["arrange_beside"].setChecked(True)
         self.timer = QTimer(self)
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
         self.timer.timeout.connect(self.tick)
         self.timer.start(TICK_MS)
 
-    # --- what is shown ------------------------------------------------------------------------------------------------
-
-    @property
-    def opening(self) -> Opening:
-        """What is opened."""
-        return self.stream.opening
-
-    @property
-    def feed(self) -> Feed | None:
-        """Where snapshots come from, None until it is open."""
-        return self.stream.feed
-
-    @property
-    def timeline(self) -> Timeline:
-        """The snapshots and the cursor."""
-        return self.stream.timeline
-
-    @property
-    def health(self) -> "Health | None":
-        """Counters and rates, None until the feed is open."""
-        return self.stream.health
-
-    @property
-    def paint_clock(self) -> PaintClock:
-        """How long results take to the screen."""
-        return self.stream.paint_clock
-
-    @property
-    def error(self) -> IsacError | None:
-        """What ended the stream, None if nothing did."""
-        return self.stream.error
-
-    @property
-    def views(self) -> DockArea:
-        """The views."""
-        return self.pane.views
-
-    @property
-    def stack(self) -> QStackedWidget:
-        """The views, or why there is nothing to see."""
-        return self.pane.stack
-
-    @property
-    def empty(self) -> EmptyPage:
-        """Why there is nothing to see."""
-        return self.pane.empty
-
-    @property
-    def lost_banner(self) -> LostBanner:
-        """That the device is lost."""
-        return self.pane.lost_banner
-
     # --- the clock ---------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Take what is new and draw what changed."""
-        self._faults.deal_with(self.views.blame, self.opening.name)
-        self._take_feed()
-        self._guard("feed", self.pane.poll, ends=True)
-        self.timeline.advance()
-        self.pane.draw()
+        self.poll_sensors()
         self.transport.show_state(transport_state(self.timeline))
         if self._ticks % _HEALTH_TICKS == 0:
-            self._guard("health", self._refresh_health, ends=True)
-        self._guard("tuning", lambda: self.tuning.follow(self.feed))
+            self.look_at_healths()
+            self.guard("health", self._show_health, ends=self.stream)
+        self.guard("tuning", lambda: self.tuning.follow(self.feed))
         self._refresh_texts()
-        if (error := self.stream.news_of_error()) is not None:
-            self.report(error)
+        self.tell_errors()
         self.toast_stack.refresh()
         self._ticks += 1
 
-    def _take_feed(self) -> None:
-        had_failed = self.error is not None
-        if self.stream.take():
-            self.views.ask(lambda view: view.forget_run())
-            self.timeline.loop = self._actions["loop"].isChecked()
-            self._show_transport()
-            self._refresh_health()
-            self.stream.make_control(self.settings.last_folder)
-            self.record_bar.set_control(self.stream.control)
-            self._refresh_health()
-            if self.chooser is not None:
-                self.chooser.forget()
-        if self.error is not None and not had_failed and self.chooser is not None:
-            self.chooser.fail(self.error)
+    def _on_taken(self, stream: Stream) -> None:
+        stream.timeline.loop = self._actions["loop"].isChecked()
+        stream.look_at_health()
+        stream.make_control(self.settings.last_folder)
+        self._show_transport()
+        self._show_control()
+        if self.chooser is not None:
+            self.chooser.forget()
+
+    def _on_could_not_open(self, error: IsacError) -> None:
+        if self.chooser is not None:
+            self.chooser.fail(error)
+
+    def _on_sensors_changed(self) -> None:
+        self.marker_note.hide()
+        if len(self.sensors.panes) != self._arranged:
+            self._arranged = len(self.sensors.panes)
+            self.guard("layout", self.layouts.share_room)
+        self.setWindowTitle(f"{' + '.join(stream.name for stream in self.streams.items)} – isactrack")
+        self._show_transport()
+        self._show_control()
+        self._refresh_texts()
 
     # --- another source ----------------------------------------------------------------------------------------------
 
@@ -227,28 +173,15 @@ class MainWindow(QMainWindow):
         if self.chooser is not None:
             self.chooser.ask(self.theme)
 
+    def choose_another(self) -> None:
+        """Ask for a device or a recording to show beside what is shown."""
+        if self.chooser is not None:
+            self.chooser.ask(self.theme, adds=True)
+
     def choose_file(self) -> None:
         """Ask for a recording."""
         if self.chooser is not None:
             self.chooser.ask_file(self.settings.last_folder)
-
-    def switch(self, open_feed: Callable[[], Feed], name: str) -> None:
-        """Close what is shown, with its recording, and show another source in its place.
-
-        Parameters
-        ----------
-        open_feed
-            Opens it; called in a thread of its own when what was shown is closed, for both may be the same device.
-        name
-            What is opened.
-        """
-        self.stream = self.stream.successor(open_feed, name, self.report_exception)
-        self.pane.show_stream(self.stream)
-        self.record_bar.set_control(None)
-        self.marker_note.hide()
-        self.setWindowTitle(f"{name} – isactrack")
-        self._dress()
-        self._refresh_texts()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Take one file."""
@@ -262,46 +195,31 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.chooser.open_file(path)
 
-    def _refresh_health(self) -> None:
-        if (health := self.stream.look_at_health()) is None:
-            return
+    def _show_health(self) -> None:
+        """Show the health of the active sensor, and how the recording of all goes."""
+        healths = [stream.health for stream in self.streams.items if stream.health is not None]
+        self.record_bar.show_health(*healths)
         self.show_health_panel(self._actions["health"].isChecked())
-        self.record_bar.show_health(health)
-        shown = self.health_panel.show_health(health, self.error, self.paint_clock.stats())
+        if self.health is None:
+            self.status_badge.show_banner(None)
+            return
+        shown = self.health_panel.show_health(self.health, self.error, self.paint_clock.stats())
         self.status_badge.show_banner(shown)
 
-    # --- what goes wrong ---------------------------------------------------------------------------------------------
+    def _show_control(self) -> None:
+        """Let the record bar record all sensors that can be recorded."""
+        controls = [stream.control for stream in self.streams.items if stream.control is not None]
+        control: RecordControl | None = controls[0] if controls else None
+        if len(controls) > 1:
+            self._group = self._group or GroupRecording(self._recordable, self.report)
+            control = self._group
+        self.record_bar.set_control(control)
+        self._show_health()
 
-    @property
-    def fault(self) -> IsacError | None:
-        """What keeps the window from showing everything: an error of the feed, else one of a view."""
-        return self.error or next((view_error(*failed) for failed in self.views.errors), None)
-
-    def report(self, error: IsacError) -> None:
-        """Show an error, and go on."""
-        self._faults.report(error, self.opening.name)
-
-    def report_exception(self, error: Exception) -> None:
-        """Take an exception that arose in a callback of Qt: it stops the view that it arose in, if in any.
-
-        It is dealt with at the next tick: Qt is in the middle of something, perhaps of painting that very view.
-        """
-        self._faults.take(error)
-
-    def _guard(self, name: str, work: Callable[[], object], *, ends: bool = False) -> None:
-        """Do some work; a failure is told, or is what the viewer ends with, and does not stop the rest."""
-        self._faults.guard(name, work, self.opening.name, self._fail if ends else None)
-
-    def _fail(self, error: IsacError) -> None:
-        if self.stream.fail(error):
-            self.health_panel.error_box.show_error(error, self.opening.name)
+    def _recordable(self) -> list[Stream]:
+        return [stream for stream in self.streams.items if stream.control is not None]
 
     # --- what the user can do ----------------------------------------------------------------------------------------
-
-    @property
-    def shows_frame(self) -> bool:
-        """Whether a frame was drawn."""
-        return self.timeline.current is not None and self.views.is_ready
 
     def picture(self) -> bytes:
         """Return the window as it is now, as a PNG file."""
@@ -332,7 +250,7 @@ class MainWindow(QMainWindow):
         self.theme = THEMES[name]
         _apply(self.theme)
         # The views first: what is dressed is missing for a moment, and views take its room.
-        self.pane.set_theme(self.theme)
+        self.sensors.set_look(replace(self.sensors.look, theme=self.theme))
         self.record_bar.set_theme(self.theme)
         self.tuning.set_theme(self.theme)
         self._dress()
@@ -340,7 +258,7 @@ class MainWindow(QMainWindow):
 
     def set_colour_map(self, name: str) -> None:
         """Take another colour map for all maps."""
-        self.views.set_look(colour_map=colour_map(name))
+        self.sensors.set_look(replace(self.sensors.look, colour_map=colour_map(name)))
         self._made.colours[name].setChecked(True)
         self._keep(colour_map=name)
 
@@ -348,7 +266,8 @@ class MainWindow(QMainWindow):
         """Leave Space to a button that was reached with Tab, else it plays and pauses; note when all was painted."""
         if event.type() is QEvent.Type.UpdateRequest:
             painted = super().event(event)  # all that is dirty in this window, views included
-            self.paint_clock.painted()
+            for stream in self.streams.items:
+                stream.paint_clock.painted()
             return painted
         if (
             event.type() is QEvent.Type.ShortcutOverride
@@ -370,9 +289,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Stop the clock and the feed, and keep how the window was left."""
         if self.timer.isActive():
-            self._guard("layout", self._keep_window)
+            self.guard("layout", self._keep_window)
         self.timer.stop()
-        self._guard("closing of the feed", self.stream.close, ends=True)
+        self.close_sensors()
         super().closeEvent(event)
         self.closed.emit()
 
@@ -393,7 +312,7 @@ class MainWindow(QMainWindow):
 
         def run() -> None:
             work()
-            self.pane.redraw()
+            self.sensors.redraw()
             self.transport.show_state(transport_state(self.timeline))
             self.toast_stack.refresh()
 
@@ -404,13 +323,13 @@ class MainWindow(QMainWindow):
 
         def run(on: bool) -> None:
             switch(on)
-            self.pane.redraw()
+            self.sensors.redraw()
 
         return run
 
     def set_look(self, **changes: bool) -> None:
         """Show or hide what views show, by the names of `Look`, and remember it."""
-        self.views.set_look(**changes)
+        self.sensors.set_look(replace(self.sensors.look, **changes))  # type: ignore[arg-type]
         self._keep(**changes)
 
     def change_speed(self, steps: int) -> None:
@@ -421,7 +340,8 @@ class MainWindow(QMainWindow):
 
     def set_loop(self, on: bool) -> None:
         """Begin a file again at its end, or do not."""
-        self.timeline.loop = on
+        for stream in self.streams.items:
+            stream.timeline.loop = on
         self.transport.loop_button.setChecked(on)
 
     def _list_layouts(self) -> None:
@@ -436,8 +356,18 @@ class MainWindow(QMainWindow):
         self.showFullScreen() if on else self.showNormal()
 
     def frame(self, *, whole: bool) -> None:
-        """Show the range in which something is seen, or the whole range of the sensor."""
-        self.pane.frame(whole=whole)
+        """Show the range in which something is seen, or the whole range of the sensors."""
+        self.sensors.frame(whole=whole)
+
+    def show_view(self, name: str) -> None:
+        """Show a view of the active sensor and bring it before the tabs of its place."""
+        self.views.show_view(name)
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Show the sensors beside one another, in one plan of the room, or both."""
+        super().arrange(arrangement)
+        for one in Arrangement:
+            self._actions[f"arrange_{one.value}"].setChecked(one is arrangement)
 
     # --- widgets -----------------------------------------------------------------------------------------------------
 
@@ -447,10 +377,9 @@ class MainWindow(QMainWindow):
             self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
             grid=self.settings.grid,
         )  # fmt: skip
-        self.pane = Pane(self.stream, look, self._faults)
-        self.pane.pointed.connect(self._pointer.setText)
-        self.pane.told.connect(self.toasts.info)
-        self.pane.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
+        self.make_sensors(look)
+        self.sensors.pointed.connect(self._pointer.setText)
+        self.sensors.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
         self.record_bar = RecordBar(self.theme, self._actions)
         self.record_bar.failed.connect(self.report)
         self.record_bar.told.connect(self.toasts.info)
@@ -459,7 +388,7 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> None:
         self._upper = QHBoxLayout()
         self._upper.setSpacing(6)
-        self._upper.addWidget(self.pane, 1)
+        self._upper.addWidget(self.sensors, 1)
         centre = QWidget()
         self._outer = QVBoxLayout(centre)
         self._outer.setContentsMargins(8, 2, 8, 0)
@@ -474,9 +403,9 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self._pointer)
         self._dressed: list[QWidget] = []
         self._dress()
-        self.toast_stack = ToastStack(self.toasts, self.stack, self)
+        self.toast_stack = ToastStack(self.toasts, self.sensors, self)
         self.overlay = ShortcutOverlay(self)
-        self.marker_note = MarkerNote(self.stack, self)
+        self.marker_note = MarkerNote(self.sensors, self)
         self.record_bar.marked.connect(self.marker_note.ask)
         self.marker_note.noted.connect(self.record_bar.add_note)
 
@@ -498,10 +427,14 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
         self.transport.seek_requested.connect(lambda position: self.then_show(lambda: self.timeline.jump(position))())
-        self.transport.speed_chosen.connect(lambda speed: self.timeline.set_speed(speed))
+        self.transport.speed_chosen.connect(self._set_speed)
         self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()
-        self._refresh_health()
+        self._show_health()
+
+    def _set_speed(self, speed: float) -> None:
+        for stream in self.streams.items:
+            stream.timeline.set_speed(speed)
 
     def _show_transport(self) -> None:
         """Show speed and loop as they are, and what a live stream or a file needs."""
@@ -511,9 +444,10 @@ class MainWindow(QMainWindow):
         self.transport.show_state(transport_state(self.timeline))
 
     def _refresh_texts(self) -> None:
-        note = f"   ·   {self.stream.note}" if self.stream.note else ""
-        self._status.setText(status_text(self.timeline, self.opening.name) + note)
-        self.pane.refresh_text()
+        parts = [status_text(self.timeline, self.opening.name), self.streams.alignment_text, self.stream.note]
+        self._status.setText("   ·   ".join(part for part in parts if part))
+        for pane in self.sensors.panes:
+            pane.refresh_text()
 
 
 def _apply(theme: Theme) -> None:

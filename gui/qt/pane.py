@@ -5,12 +5,14 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from isactrack.gui.models.faults import Faults, view_error
 from isactrack.gui.models.health_text import empty_text
+from isactrack.gui.models.room_overlay import SensorStyle
 from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.views import VIEWS
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
 from isactrack.gui.qt.lost_banner import LostBanner
+from isactrack.gui.qt.sensor_head import SensorHead
 from isactrack.gui.qt.view_dock import Look
 
 
@@ -21,6 +23,8 @@ class Pane(QWidget):
     ----------
     stream
         What is shown.
+    style
+        How its marks look in the plan of the room.
     look
         How the views look.
     faults
@@ -34,7 +38,7 @@ class Pane(QWidget):
     told = Signal(str)
     """What happened, for people."""
 
-    def __init__(self, stream: Stream, look: Look, faults: Faults) -> None:
+    def __init__(self, stream: Stream, style: SensorStyle, look: Look, faults: Faults) -> None:
         super().__init__()
         self.stream = stream
         self._faults = faults
@@ -44,6 +48,8 @@ class Pane(QWidget):
         self.views.failed.connect(self._on_view_failed)
         for title, error in self.views.errors:
             self._on_view_failed(title, error)
+        self.head = SensorHead(style, look.theme)
+        self.head.hide()
         self.lost_banner = LostBanner(look.theme)
         self.empty = EmptyPage(look.theme)
         self.stack = QStackedWidget()
@@ -53,6 +59,7 @@ class Pane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
+        layout.addWidget(self.head)
         layout.addWidget(self.lost_banner)
         layout.addWidget(self.stack, 1)
 
@@ -101,9 +108,19 @@ class Pane(QWidget):
         self.redraw()
         self.views.ask(lambda view: view.frame())
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a frame is drawn in all views that are seen."""
+        return self.stream.timeline.current is not None and self.views.is_ready
+
+    def set_style(self, style: SensorStyle) -> None:
+        """Mark the sensor otherwise."""
+        self.head.set_style(style)
+
     def set_theme(self, theme: Theme) -> None:
         """Take other colours; views go on where they were."""
         self.views.set_look(theme=theme)
+        self.head.set_theme(theme)
         self.lost_banner.set_theme(theme)
         former, self.empty = self.empty, EmptyPage(theme)
         shown = self.stack.currentWidget() is former

@@ -6,30 +6,31 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QPainterPath
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
-from isactrack.gui.models.levels import track_colour
-from isactrack.gui.models.points import plan_readout
-from isactrack.gui.models.theme import Theme
-from isactrack.gui.models.trails import (
+from isactrack.gui.models.field import (
     FIELD_OF_VIEW_RAD,
     FRAMED_HALF_WIDTH_RAD,
-    TRAIL_LENGTH,
-    arrows,
-    ellipses,
-    fading_trails,
     field_of_view,
     fit_range,
     range_rings,
 )
+from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.points import plan_readout
+from isactrack.gui.models.room import Placement
+from isactrack.gui.models.strokes import TRAIL_LENGTH, Trails, arrows, ellipses
+from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.legend import Legend
-from isactrack.gui.qt.lines_item import LinesItem
+from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
+from isactrack.gui.qt.tracks_item import TracksItem
 from isactrack.gui.qt.view import View
-from isactrack.tracks import Track, TrackStatus
+
+FloatArray = NDArray[np.float64]
 
 _LEGEND = (
     ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
@@ -40,8 +41,7 @@ _LEGEND = (
 class PlanView(View):
     """Sensor frame from above: x to the right, y along boresight, equal scales.
 
-    All marks are drawn by a fixed number of scene items; labels come from a pool that only grows to the largest number
-    of tracks seen at once.
+    All marks are drawn by a fixed number of scene items, each of which draws those of all tracks.
 
     Attributes
     ----------
@@ -67,21 +67,23 @@ class PlanView(View):
         self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
         self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
         self._ring_labels: list[Any] = []
-        self._trails = LinesItem(self._colour, 2.0)
-        self._ellipses = LinesItem(self._colour, 1.0)
-        self._arrows = LinesItem(self._colour, 1.6)
+        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2))
+        self._paths = Trails()
+        self._trails = StrokesItem(self._colour, 2.0)
+        self._ellipses = StrokesItem(self._colour, 1.0)
+        self._arrows = StrokesItem(self._colour, 1.6)
         self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
         self._detections = pg.ScatterPlotItem(
             symbol="o", size=6, brush=None, pen=pg.mkPen(with_opacity(theme.text, 0.75), width=1.2), pxMode=True
         )
-        self._tracks = pg.ScatterPlotItem(symbol="o", pxMode=True)
+        self._tracks = TracksItem(theme, self._colour, self._small_font())
+        self._tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
         self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
         self._tx_m: tuple[float, float] | None = None
-        self._labels: list[Any] = []
         for item in (
-            self._wedge, self._rings, self._ellipses, self._trails, self._truth, self._detections, self._arrows,
-            self._tracks, self._antennas,
+            self._wedge, self._rings, self._walls, self._ellipses, self._trails, self._truth, self._detections,
+            self._arrows, self._tracks, self._antennas,
         ):  # fmt: skip
             self.plot.addItem(item, ignoreBounds=True)
         self.body.addWidget(self.widget)
@@ -96,11 +98,10 @@ class PlanView(View):
         self._detections.setData(position[:, 0], position[:, 1])
         truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
         self._truth.setData(truth[:, 0], truth[:, 1])
-        self._trails.set_lines(fading_trails(history) if self._show_trails else [])
-        self._ellipses.set_lines(ellipses(snapshot.tracks))
-        self._arrows.set_lines(arrows(snapshot.tracks))
-        self._tracks.setData([self._spot(track) for track in snapshot.tracks])
-        self._draw_labels(snapshot.tracks if self._show_ids else ())
+        self._trails.set_strokes(self._paths.strokes(history) if self._show_trails else [])
+        self._ellipses.set_strokes(ellipses(snapshot.tracks))
+        self._arrows.set_strokes(arrows(snapshot.tracks))
+        self._tracks.set_tracks(snapshot.tracks, ids=self._show_ids)
 
     def set_trails(self, visible: bool) -> None:
         """Show or hide the trails, from the next snapshot on."""
@@ -115,6 +116,11 @@ class PlanView(View):
         self._rings.setVisible(visible)
         for label in self._ring_labels:
             label.setVisible(visible)
+
+    def set_placement(self, placement: Placement) -> None:
+        """Draw the walls of the room, if they are known."""
+        walls = placement.walls_m
+        self._walls.setData(walls[:, 0], walls[:, 1])
 
     def set_reach(self, reach_m: float, range_max_m: float) -> None:
         """Show the field of view up to a range; nothing moves while it stays the same."""
@@ -148,9 +154,15 @@ class PlanView(View):
         return self._reach_m, self._range_max_m
 
     @property
+    def walls(self) -> tuple[FloatArray, FloatArray]:
+        """Corners of the walls that are drawn, x and y in metres."""
+        x, y = self._walls.getData()
+        return (np.zeros(0), np.zeros(0)) if x is None else (x, y)
+
+    @property
     def label_texts(self) -> list[str]:
-        """Labels that are shown."""
-        return [label.toPlainText() for label in self._labels if label.isVisible()]
+        """Ids that are shown."""
+        return self._tracks.label_texts
 
     def _on_resized(self, _box: object) -> None:
         if self.framed:
@@ -164,35 +176,10 @@ class PlanView(View):
     def _colour(self, track_id: int) -> str:
         return track_colour(track_id, light=self.theme.light)
 
-    def _spot(self, track: Track) -> dict[str, object]:
-        colour = self._colour(track.track_id)
-        if track.status is TrackStatus.CONFIRMED:
-            look = {"size": 11, "brush": pg.mkBrush(colour), "pen": pg.mkPen(self.theme.plot, width=1)}
-        elif track.status is TrackStatus.COASTED:
-            pen = pg.mkPen(colour, width=1.6)
-            pen.setDashPattern([1.6, 1.6])
-            look = {"size": 12, "brush": pg.mkBrush(self.theme.plot), "pen": pen}
-        else:
-            look = {"size": 9, "brush": pg.mkBrush(None), "pen": pg.mkPen(colour, width=1.2)}
-        return {"pos": tuple(track.position_m), **look}
-
     def _truth_pen(self) -> Any:
         pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)
         pen.setDashPattern([2.0, 1.5])
         return pen
-
-    def _draw_labels(self, tracks: Sequence[Track]) -> None:
-        while len(self._labels) < len(tracks):
-            # A plate behind the id keeps it readable on trails and on the marks of the truth.
-            label = self._make_label(anchor=(-0.6, 1.1), plate=self.theme.raised)
-            label.setZValue(50)
-            self._labels.append(label)
-        for label, track in zip(self._labels, tracks, strict=False):
-            label.setText(str(track.track_id), color=self._colour(track.track_id))
-            label.setPos(*track.position_m)
-            label.setVisible(True)
-        for label in self._labels[len(tracks) :]:
-            label.setVisible(False)
 
     def _draw_room(self) -> None:
         outline = field_of_view(self._range_max_m)
@@ -229,13 +216,16 @@ class PlanView(View):
         label.setVisible(False)
         return label
 
-    def _make_label(self, anchor: tuple[float, float], plate: str | None = None) -> Any:
-        label = pg.TextItem(anchor=anchor, fill=None if plate is None else pg.mkBrush(plate))
-        font = QFont(self.font())
-        font.setPointSize(SMALL_POINT_SIZE)
-        label.setFont(font)
+    def _make_label(self, anchor: tuple[float, float]) -> Any:
+        label = pg.TextItem(anchor=anchor)
+        label.setFont(self._small_font())
         self.plot.addItem(label, ignoreBounds=True)
         return label
+
+    def _small_font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSize(SMALL_POINT_SIZE)
+        return font
 
     def _on_mouse_moved(self, position: QPointF) -> None:
         if not self.plot.sceneBoundingRect().contains(position):

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.events import Event
+from isactrack.gui.models.room import Placement
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
 from isactrack.processing.products import Product
@@ -72,6 +73,9 @@ class View(Card):
 
     def set_reach(self, reach_m: float, range_max_m: float) -> None:
         """Show what is within a range (m) of the receiver, of all that the sensor can see; called for each snapshot."""
+
+    def set_placement(self, placement: Placement) -> None:
+        """Take where the sensor stands, and what is around it."""
 
     def fit_levels(self) -> None:
         """Fit the levels of the colour map to what is shown, once."""

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.gui.models.theme import COLOUR_MAPS, DARK, ColourMap, Theme
 from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.views import ViewEntry
@@ -40,6 +41,7 @@ class Look:
     trails: bool = True
     ids: bool = True
     grid: bool = True
+    placement: Placement = NOT_PLACED
 
     def tell(self, view: View) -> None:
         """Tell a view all but the theme, which it is made with."""
@@ -47,6 +49,7 @@ class Look:
         view.set_trails(self.trails)
         view.set_ids(self.ids)
         view.set_grid(self.grid)
+        view.set_placement(self.placement)
 
 
 class ViewDock(QDockWidget):

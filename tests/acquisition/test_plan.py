@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isactrack.acquisition.group import OnError
-from isactrack.acquisition.plan import EXAMPLE, DevicePlan, parse_plan
+from isactrack.acquisition.plan import EXAMPLE, DevicePlan, parse_plan, parse_room
 from isactrack.errors import ConfigError
 from isactrack.fmcw import FmcwSensor
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.ofdm import OfdmSensor
 from isactrack.processing.chain import ChainConfig
 from isactrack.processing.mnomp import MnompConfig
@@ -35,6 +35,7 @@ def test_the_example_works_as_it_is_and_with_every_comment_taken_off() -> None:
     plan = parse_plan(EXAMPLE, Path("folder"))
     assert [device.name for device in plan.devices] == ["left", "right"]
     assert plan.devices[0].pose == Pose(x_m=-1.0, z_m=1.2, yaw_rad=math.radians(-20.0))
+    assert plan.room == RoomOutline(corners_m=((-4.0, 0.0), (4.0, 0.0), (4.0, 7.0), (-4.0, 7.0))) == parse_room(EXAMPLE)
     assert plan.output == Path("run1")
     assert plan.text == EXAMPLE
     everything = re.sub(r"^# (?=\w+ = |\[)", "", EXAMPLE, flags=re.MULTILINE)
@@ -54,7 +55,15 @@ def test_one_device_needs_no_more_than_its_url() -> None:
     plan = parse_plan(ONE, Path())
     assert plan.devices == (DevicePlan(name="radar", url="sim://awr1642"),)
     assert (plan.output, plan.duration_s, plan.segment_s, plan.on_error) == (None, None, None, OnError.STOP)
-    assert (plan.chain, plan.tracker) == (ChainConfig(), TrackerConfig())
+    assert (plan.chain, plan.tracker, plan.room) == (ChainConfig(), TrackerConfig(), None)
+
+
+def test_a_file_may_hold_a_room_and_nothing_else() -> None:
+    room = parse_room("[room]\ncorners_m = [[0, 0], [4, 0.5], [4, 3]]\n")
+    assert room == RoomOutline(corners_m=((0.0, 0.0), (4.0, 0.5), (4.0, 3.0)))
+    with pytest.raises(ConfigError, match=r"has no \[room\]") as caught:
+        parse_room(ONE)
+    assert "corners_m" in caught.value.hint
 
 
 def test_settings_of_the_line_detector_are_a_table_of_their_own() -> None:
@@ -132,6 +141,14 @@ def test_settings_are_those_of_the_chain_and_the_tracker() -> None:
         (ONE + "pose = 1\n", r'\[\[device\]\] "radar" pose is 1', "x_m"),
         (ONE + "pose = { x = 1 }\n", r'\[\[device\]\] "radar" pose has no key \'x\'', "x_m"),
         (ONE + "pose = { x_m = nan }\n", "pose x_m is nan", "finite"),
+        ("[room]\ncorners = []\n" + ONE, r"\[room\] has no key 'corners'", "'corners_m'"),
+        ("[room]\n" + ONE, r"\[room\] corners_m is None", "corners_m = [["),
+        ("[room]\ncorners_m = [1.0, 2.0, 3.0]\n" + ONE, r"corners_m is \[1.0, 2.0, 3.0\]", "pairs of numbers"),
+        ("[room]\ncorners_m = [[1, 2], [3, true], [3, 4]]\n" + ONE, r"corners_m is .*True", "pairs of numbers"),
+        ("[room]\ncorners_m = [[1, 2], [3, 4]]\n" + ONE, r"\[room\] corners_m: .* has 2 corners", "3 to 1000"),
+        ("[room]\ncorners_m = [[1, 2], [3, nan], [3, 4]]\n" + ONE, r"\[room\] corners_m: .* not finite", "metres"),
+        ("[room]\ncorners_m = 'x'\n" + ONE, r"corners_m is 'x'", "pairs of numbers"),
+        ("room = 1\n" + ONE, "'room' is no table", ""),
         (ONE + "[chain]\nmin_snr = 3\n", r"\[chain\] has no key 'min_snr'", "'min_snr_db'"),
         (ONE + "[chain]\np_fa = 'a'\n", r"\[chain\] p_fa is 'a'", "number"),
         (ONE + "[chain]\np_fa = 2\n", r"\[chain\] p_fa is 2", "1e-6"),

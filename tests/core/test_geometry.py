@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from isactrack import ConfigError, Pose
+from isactrack import ConfigError, Pose, RoomOutline
 from isactrack.geometry import polar_covariance_to_xy, polar_to_xy, radial_velocity, xy_to_polar
 
 metres = st.floats(-100.0, 100.0)
@@ -98,4 +98,26 @@ def test_a_sensor_that_is_turned_left_looks_to_the_left() -> None:
 def test_a_pose_is_finite(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=field) as caught:
         Pose(**{field: value})
+    assert caught.value.hint
+
+
+def test_a_room_is_seen_from_where_a_sensor_stands_and_looks() -> None:
+    room = RoomOutline(corners_m=((0.0, 0.0), (4.0, 0.0), (4.0, 3.0), (0.0, 3.0)))
+    assert room.closed_m.tolist() == [[0.0, 0.0], [4.0, 0.0], [4.0, 3.0], [0.0, 3.0], [0.0, 0.0]]
+    # It stands in the middle of the right wall and looks to the left.
+    seen = room.seen_from(Pose(x_m=4.0, y_m=1.5, yaw_rad=math.pi / 2))
+    assert seen == pytest.approx(np.array([[-1.5, 4.0], [-1.5, 0.0], [1.5, 0.0], [1.5, 4.0], [-1.5, 4.0]]), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("corners", "message"),
+    [
+        (((0.0, 0.0), (1.0, 0.0)), "2 corners"),
+        (((0.0, 0.0),) * 1001, "1001 corners"),
+        (((0.0, 0.0), (1.0, math.nan), (1.0, 1.0)), "not finite"),
+    ],
+)
+def test_what_is_no_outline_of_a_room_is_refused(corners: tuple[tuple[float, float], ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        RoomOutline(corners_m=corners)
     assert caught.value.hint

@@ -6,14 +6,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceTimeoutError
+from isactrack.gui.models import strokes as strokes_module
 from isactrack.gui.models.feed import as_isac_error
+from isactrack.gui.models.field import (
+    field_of_view,
+    fit_range,
+    range_rings,
+    round_ranges,
+)  # fmt: skip
 from isactrack.gui.models.health_text import (
     Status,
     banner,
@@ -23,24 +32,14 @@ from isactrack.gui.models.health_text import (
     rows,
     worries,
 )  # fmt: skip
-from isactrack.gui.models.levels import OKABE_ITO, auto_levels, track_colour
+from isactrack.gui.models.levels import OKABE_ITO, TRACK_COLOURS, auto_levels, track_colour
 from isactrack.gui.models.maps import make_map
 from isactrack.gui.models.paint_clock import PaintStats
 from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.reach import Reach, round_reach
 from isactrack.gui.models.shortcuts import COMMANDS, by_menu, command
+from isactrack.gui.models.strokes import Strokes, Trails, arrows, covariance_ellipses, ellipses
 from isactrack.gui.models.timeline import Timeline
-from isactrack.gui.models.trails import (
-    arrows,
-    covariance_ellipse,
-    ellipses,
-    fading_trails,
-    field_of_view,
-    fit_range,
-    range_rings,
-    round_ranges,
-    trails,
-)  # fmt: skip
 from isactrack.gui.models.transport import status_text, transport_state
 from isactrack.processing.music_spectrum import DelayAzimuthMap
 from isactrack.processing.spectra import RangeDopplerMap
@@ -84,31 +83,76 @@ def test_trails_follow_the_tracks_that_live_at_the_cursor(make_snapshot: MakeSna
     history = [make_snapshot(k) for k in range(10)]
     history[-1] = replace(history[-1], tracks=history[-1].tracks[:2])
     history[3] = replace(history[3], tracks=history[3].tracks[1:])
-    points = trails(history)
-    assert {track_id: len(p) for track_id, p in points.items()} == {4: 9, 5: 10}
-    np.testing.assert_array_equal(points[5][-1], history[-1].tracks[1].position_m)
-    assert trails([]) == {}
+    history[4] = replace(history[4], tracks=())
+    ids, points = Trails().positions(history)
+    assert ids.tolist() == [4, 5]
+    assert np.isnan(points[0, 3]).all()
+    assert np.isnan(points[:, 4]).all()
+    assert np.isfinite(points).all(axis=2).sum(axis=1).tolist() == [8, 9]
+    for k in (0, 5, 9):
+        np.testing.assert_array_equal(points[1, k], history[k].tracks[1].position_m)
+    assert [len(one) for one in Trails().positions([])] == [0, 0]
 
 
-def test_fading_trails_are_the_whole_trail_and_grow_fainter(make_snapshot: MakeSnapshot) -> None:
+def pieces_of(strokes: list[Strokes], track_id: int) -> NDArray[np.float64]:
+    """Return the pieces of a track's colour, the faintest first."""
+    mine = sorted((one for one in strokes if one.colour == track_id % TRACK_COLOURS), key=lambda one: one.opacity)
+    return np.vstack([one.ends_m for one in mine])
+
+
+def test_trails_are_whole_and_grow_fainter(make_snapshot: MakeSnapshot) -> None:
     history = [make_snapshot(k) for k in range(40)]
-    lines = [line for line in fading_trails(history) if line.track_id == 4]
-    assert len(lines) == 6
-    opacity = [line.opacity for line in lines]
-    assert opacity == sorted(opacity)
-    joined = np.vstack([lines[0].points_m] + [line.points_m[1:] for line in lines[1:]])
-    np.testing.assert_array_equal(joined, trails(history)[4])
-    assert fading_trails(history[:1]) == []
+    strokes = Trails().strokes(history)
+    assert len({one.opacity for one in strokes}) == 6
+    pieces = pieces_of(strokes, 4)
+    path = np.array([one.tracks[0].position_m for one in history])
+    np.testing.assert_array_equal(pieces, np.hstack([path[:-1], path[1:]]))
+    assert Trails().strokes(history[:1]) == Trails().strokes([]) == []
+
+
+def test_a_young_trail_fades_too_and_a_gap_stays_one(make_snapshot: MakeSnapshot) -> None:
+    history = [replace(make_snapshot(k), tracks=make_snapshot(k).tracks[: 1 + (k >= 28)]) for k in range(40)]
+    history[10] = replace(history[10], tracks=())
+    strokes = Trails().strokes(history)
+    assert len(pieces_of(strokes, 4)) == 37  # two end where it was not there
+    young = [one for one in strokes if one.colour == 5]
+    assert sum(len(one.ends_m) for one in young) == 11
+    assert min(one.opacity for one in young) < 0.3
+
+
+def test_a_crowd_has_fewer_corners_and_they_do_not_tremble(make_snapshot: MakeSnapshot) -> None:
+    history = [make_snapshot(k) for k in range(61)]
+    corners: list[set[tuple[float, ...]]] = []
+    for start in range(3):
+        pieces = np.vstack([one.ends_m for one in Trails().strokes(history[start : start + 58], max_pieces=60)])
+        assert len(pieces) <= 66
+        corners.append({tuple(end) for end in pieces.reshape(-1, 2)})
+    for before, after in pairwise(corners):
+        assert len(before - after) <= 6  # the newest of three tracks, and what is too old
+
+
+def test_a_trail_is_read_once(make_snapshot: MakeSnapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = [make_snapshot(k) for k in range(30)]
+    trails, read, really_read = Trails(), [], strokes_module._read
+
+    def counted(one: Snapshot) -> Any:
+        read.append(one)
+        return really_read(one)
+
+    monkeypatch.setattr(strokes_module, "_read", counted)
+    for stop in range(20, 31):
+        trails.positions(history[stop - 20 : stop])
+    assert len(read) == 30
 
 
 def test_every_point_of_the_ellipse_is_two_sigma_away() -> None:
     rng = np.random.default_rng(1)
-    a = rng.normal(size=(2, 2))
-    covariance, mean = a @ a.T + 0.1 * np.eye(2), np.array([1.0, -2.0])
-    outline = covariance_ellipse(mean, covariance, 2.0)
-    away = np.einsum("ni,ij,nj->n", outline - mean, np.linalg.inv(covariance), outline - mean)
-    np.testing.assert_allclose(away, 4.0, rtol=1e-9)
-    np.testing.assert_allclose(outline[0], outline[-1], atol=1e-12)
+    a = rng.normal(size=(5, 2, 2))
+    covariance, mean = a @ a.transpose(0, 2, 1) + 0.1 * np.eye(2), rng.normal(size=(5, 2))
+    for outline, c, m in zip(covariance_ellipses(mean, covariance, 2.0), covariance, mean, strict=True):
+        away = np.einsum("ni,ij,nj->n", outline - m, np.linalg.inv(c), outline - m)
+        np.testing.assert_allclose(away, 4.0, rtol=1e-9)
+        np.testing.assert_allclose(outline[0], outline[-1], atol=1e-12)
 
 
 def make_track(velocity: tuple[float, float], status: TrackStatus = TrackStatus.CONFIRMED) -> Track:
@@ -117,16 +161,18 @@ def make_track(velocity: tuple[float, float], status: TrackStatus = TrackStatus.
 
 def test_an_arrow_ends_where_the_track_will_be() -> None:
     (arrow,) = arrows([make_track((0.5, -1.0))], seconds=2.0)
-    np.testing.assert_allclose(arrow.points_m[0], [1.0, 2.0])
-    np.testing.assert_allclose(arrow.points_m[1], [2.0, 0.0])
+    np.testing.assert_allclose(arrow.ends_m[0], [1.0, 2.0, 2.0, 0.0])
+    assert (arrow.ends_m[1:, :2] == [2.0, 0.0]).all()  # two strokes back from the tip
+    assert (np.linalg.norm(arrow.ends_m[1:, 2:] - [2.0, 0.0], axis=1) < 0.8).all()
     assert arrows([make_track((0.0, 0.001)), make_track((1.0, 0.0), TrackStatus.TENTATIVE)]) == []
-    assert arrows([make_track((math.nan, 0.0))]) == []
+    assert arrows([make_track((math.nan, 0.0))]) == arrows([]) == []
 
 
 def test_a_covariance_that_blew_up_is_left_out() -> None:
     track = make_track((0.0, 0.0))
+    assert sum(len(one.ends_m) for one in ellipses([track])) == 32
     track.covariance[0, 0] = np.inf
-    assert ellipses([track]) == []
+    assert ellipses([track]) == ellipses([]) == []
 
 
 def test_the_wedge_reaches_its_range_and_the_rings_are_round() -> None:
@@ -415,7 +461,7 @@ def test_the_models_need_no_qt() -> None:
         "shortcuts",
         "theme",
         "timeline",
-        "trails",
+        "strokes",
         "transport",
     ]
     for name in names:

@@ -23,9 +23,9 @@ from PySide6.QtWidgets import QApplication
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceTimeoutError, IsacError, RecordingError
 from isactrack.gui.models.feed import Feed, Opening
+from isactrack.gui.models.field import FRAMED_HALF_WIDTH_RAD
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
 from isactrack.gui.models.timeline import Mode
-from isactrack.gui.models.trails import FRAMED_HALF_WIDTH_RAD
 from isactrack.gui.qt.app import run_viewer
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.map_view import MapView

@@ -262,7 +262,7 @@ def test_a_fault_of_what_is_drawn_in_a_view_stops_that_view(make_window: MakeWin
     window = make_window()
     plan = window.views.docks["plan"].view
     assert isinstance(plan, PlanView)
-    plan._trails._lines = [cast(Any, None)]
+    plan._trails._strokes = [cast(Any, None)]
     with _reported_by(window):
         plan.widget.viewport().update()
         spin_until(lambda: bool(window.views.errors))

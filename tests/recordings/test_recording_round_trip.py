@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isactrack import ConfigError, FmcwSensor, Frame, IqOrder, Pose, RecordingError, Source, Truth
+from isactrack import ConfigError, FmcwSensor, Frame, IqOrder, Pose, RecordingError, RoomOutline, Source, Truth
 from isactrack.recordings import RecordingHeader, RecordingWriter, open_recording
 
 
@@ -68,9 +68,11 @@ def test_everything_comes_back(
     data: st.DataObject, sensor: FmcwSensor, note: str, profile: str, interval_s: float
 ) -> None:
     pose = Pose(x_m=data.draw(st.floats(-9, 9)), yaw_rad=data.draw(st.floats(-3, 3)))
+    corners = data.draw(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=3, max_size=9))
+    room = data.draw(st.sampled_from([None, RoomOutline(corners_m=tuple(corners))]))
     header = RecordingHeader(
         sensor=sensor, source=Source.REPLAY, origin=Source.HARDWARE, device_url="file://ä.h5",
-        device_model=sensor.model, profile_text=profile, pose=pose, note=note,
+        device_model=sensor.model, profile_text=profile, pose=pose, room=room, note=note,
     )  # fmt: skip
     frames = data.draw(frames_of(sensor))
     with TemporaryDirectory() as folder:

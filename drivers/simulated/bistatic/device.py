@@ -26,7 +26,7 @@ from isactrack.drivers.url import DeviceUrl, parse_pose, parse_speed
 from isactrack.errors import ConfigError
 from isactrack.events import Event, SidePacket
 from isactrack.frame import Frame
-from isactrack.geometry import Pose
+from isactrack.geometry import Pose, RoomOutline
 from isactrack.ofdm import Capture, OfdmSensor
 from isactrack.source import Source
 from isactrack.truth import Truth
@@ -232,6 +232,11 @@ class SimulatedBistatic(Device):
     def profile_text(self) -> str:
         """The profile that was sent, verbatim."""
         return self._driver.profile_text
+
+    @property
+    def room(self) -> RoomOutline | None:
+        """Walls of the room of the scene; None if that is in no room."""
+        return None if self._scene.room is None else self._scene.room.outline
 
     @property
     def stats(self) -> DeviceStats:

@@ -1,0 +1,95 @@
+"""One scene item for any number of straight pieces: no item is made or destroyed from frame to frame."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QTransform
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+from shiboken6 import wrapInstance
+
+from isactrack.gui.models.strokes import Strokes
+from isactrack.gui.qt.painting import painted_safely
+
+
+class StrokesItem(QGraphicsItem):
+    """Draws `Strokes` in the colours of their tracks.
+
+    Parameters
+    ----------
+    colour
+        Colour (``"#rrggbb"``) of a track id.
+    width_px
+        Width of the lines, the same at every zoom.
+    """
+
+    def __init__(self, colour: Callable[[int], str], width_px: float) -> None:
+        super().__init__()
+        self._colour = colour
+        self._width_px = width_px
+        self._strokes: list[tuple[QPen, NDArray[np.float64]]] = []
+        self._bounds = QRectF()
+
+    @property
+    def piece_count(self) -> int:
+        """Pieces that are drawn."""
+        return sum(len(ends) for _, ends in self._strokes)
+
+    def set_strokes(self, strokes: Sequence[Strokes]) -> None:
+        """Draw these instead of the former ones."""
+        bounds = bounds_of([one.ends_m.reshape(-1, 2) for one in strokes])
+        if bounds != self._bounds:
+            self.prepareGeometryChange()
+            self._bounds = bounds
+        self._strokes = [(self._pen(one.colour, one.opacity), one.ends_m) for one in strokes]
+        self.update()
+
+    def boundingRect(self) -> QRectF:  # noqa: N802 - Qt's name
+        """Return the bounds in metres."""
+        return self._bounds
+
+    @painted_safely
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        """Draw."""
+        transform = painter.worldTransform()
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        # Without a transformation Qt draws straight lines many times faster.
+        painter.setWorldTransform(QTransform())
+        for pen, ends_m in self._strokes:
+            painter.setPen(pen)
+            draw_lines(painter, mapped(transform, ends_m.reshape(-1, 2)).reshape(-1, 4))
+        painter.restore()
+
+    def _pen(self, colour_number: int, opacity: float) -> QPen:
+        colour = QColor(self._colour(colour_number))
+        colour.setAlphaF(opacity)
+        pen = QPen(colour, self._width_px)
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        return pen
+
+
+def mapped(transform: QTransform, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points (n, 2) float64 as an affine transformation maps them."""
+    matrix = np.array([[transform.m11(), transform.m12()], [transform.m21(), transform.m22()]])
+    return np.ascontiguousarray(points @ matrix + (transform.dx(), transform.dy()))
+
+
+def draw_lines(painter: QPainter, ends: NDArray[np.float64]) -> None:
+    """Draw lines from their ends (n, 4) float64, in one go: a QLineF lies in memory as four of these numbers."""
+    if len(ends):
+        ends = np.ascontiguousarray(ends)
+        first: Any = wrapInstance(ends.ctypes.data, QLineF)
+        painter.drawLines(first, len(ends))
+
+
+def bounds_of(parts: Sequence[NDArray[np.float64]]) -> QRectF:
+    """Return what holds all points of some arrays (n, 2), and 0.1 m around."""
+    points = [part for part in parts if len(part)]
+    if not points:
+        return QRectF()
+    low = np.min([part.min(axis=0) for part in points], axis=0) - 0.1
+    high = np.max([part.max(axis=0) for part in points], axis=0) + 0.1
+    return QRectF(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
