@@ -160,7 +160,10 @@ class MainWindow(SensorWindow):
         self.marker_note.hide()
         if len(self.sensors.panes) != self._arranged:
             self._arranged = len(self.sensors.panes)
-            self.guard("layout", self.layouts.share_room)
+            if self._arranged > 1:
+                self.guard("layout", self.layouts.share_room)
+            else:  # what is left has its new size only once Qt has laid out the rest
+                QTimer.singleShot(0, lambda: self.guard("layout", self.layouts.share_room))
         self.setWindowTitle(f"{' + '.join(stream.name for stream in self.streams.items)} – isactrack")
         self._show_transport()
         self._show_control()

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QGraphicsItem, QGraphicsView, QLabel, QSta
 from isactrack.gui.models.arrangement import head_text, room_empty_text, room_note
 from isactrack.gui.models.room_overlay import STYLES, RoomOverlay
 from isactrack.gui.models.streams import Streams
+from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.room_view import RoomView
 from isactrack.gui.qt.sensor_head import SensorHead
 from isactrack.gui.qt.view_dock import FailurePage, Look
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 TITLE = "Room"
+_MARKS = (
+    ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
+    ("cross", "truth"),
+)  # fmt: skip
 
 
 class RoomPanel(QFrame):
@@ -53,7 +58,7 @@ class RoomPanel(QFrame):
         self._overlay = RoomOverlay()
         self._drawn: tuple[object, ...] | None = None
         self.heads: dict[Stream, SensorHead] = {}
-        self._legend = QVBoxLayout()
+        self._legend, self._states = QVBoxLayout(), QVBoxLayout()
         self._legend.setSpacing(3)
         self.note = QLabel()
         self.note.setObjectName("muted")
@@ -69,8 +74,10 @@ class RoomPanel(QFrame):
         layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(4)
         layout.addLayout(self._legend)
+        layout.addLayout(self._states)
         layout.addWidget(self.stack, 1)
         layout.addWidget(self.note)
+        self._show_states()
         self.build()
 
     @property
@@ -99,6 +106,7 @@ class RoomPanel(QFrame):
         if look.theme != former.theme:
             for head in self.heads.values():
                 head.set_theme(look.theme)
+            self._show_states()
             if self.error is None:
                 self.build()
         elif self.view is not None:
@@ -178,6 +186,14 @@ class RoomPanel(QFrame):
         self._legend.removeWidget(head)
         head.hide()
         head.deleteLater()
+
+    def _show_states(self) -> None:
+        """Say what is meant by full, dashed and empty marks, whatever their shape."""
+        former = self._states.takeAt(0)
+        if former is not None and (widget := former.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
+        self._states.addWidget(Legend(self._look.theme, _MARKS))
 
     def _put(self, content: QWidget) -> None:
         for k in range(self.stack.count() - 1, -1, -1):

@@ -70,6 +70,10 @@ def host_s(stream: Stream) -> float:
     return stream.timeline.current.host_monotonic_ns * 1e-9
 
 
+def mode_of(stream: Stream) -> Mode:
+    return stream.timeline.mode
+
+
 class Ticker:
     """A clock that goes when it is told."""
 
@@ -116,7 +120,7 @@ def test_playing_goes_on_to_the_end_of_the_longest_and_then_stands_or_begins_ane
 ) -> None:
     streams, radar, radio = pair
     streams.advance()
-    assert radar.timeline.mode is Mode.PLAYING
+    assert mode_of(radar) is Mode.PLAYING
     for _ in range(20):
         ticker.now_s += 0.1
         streams.advance()
@@ -132,7 +136,7 @@ def test_playing_goes_on_to_the_end_of_the_longest_and_then_stands_or_begins_ane
     assert head_text(streams, radio).state == ""
     ticker.now_s += 5.0
     streams.advance()
-    assert radar.timeline.mode is Mode.FROZEN
+    assert mode_of(radar) is Mode.FROZEN
     streams.advance()  # standing must not pull the longer one back to the end of the active one
     assert radio.timeline.position == 59
     radar.timeline.loop = True
@@ -142,7 +146,7 @@ def test_playing_goes_on_to_the_end_of_the_longest_and_then_stands_or_begins_ane
     assert host_s(radar) == 100.0 and host_s(radio) == pytest.approx(100.3)
     ticker.now_s += 10.0
     streams.advance()
-    assert radar.timeline.mode is Mode.PLAYING and radar.timeline.position == 0
+    assert mode_of(radar) is Mode.PLAYING and radar.timeline.position == 0
 
 
 def test_another_active_sensor_goes_on_where_the_former_one_was(
@@ -250,13 +254,13 @@ def test_a_device_and_a_file_go_their_own_ways_but_stand_together(ticker: Ticker
     assert (device.timeline.mode, file.timeline.mode) == (Mode.FOLLOWING, Mode.PLAYING)
     device.timeline.toggle()
     streams.advance()
-    assert file.timeline.mode is Mode.FROZEN
+    assert mode_of(file) is Mode.FROZEN
     file.timeline.seek(7)
     streams.advance()
     assert device.timeline.position == 39
     device.timeline.toggle()
     streams.advance()
-    assert file.timeline.mode is Mode.PLAYING
+    assert mode_of(file) is Mode.PLAYING
     assert streams.apart_s(file) == 0.0
 
 
