@@ -69,15 +69,20 @@ class LayoutKeeper(QObject):
         self.current = name
         self._chosen(name)
 
+    def hold(self) -> None:
+        """Remember how the views of one sensor stand, before another one takes half of their room."""
+        if len(self._areas()) == 1:
+            # What was never shown has no sizes yet that could be remembered.
+            known = self._areas()[0].isVisible() or built_in(self.current) is None
+            self._alone = self._now() if known else None
+
     def share_room(self) -> None:
         """Put the views of several sensors below one another, and those of one as they were before."""
-        several = len(self._areas()) > 1
-        if several:
-            self._alone = self._alone or self._now()
+        health, alone = self._health.isChecked(), self._alone
+        if len(self._areas()) > 1 or alone is None:
             self._apply(built_in(self.current) or BUILT_IN[0])
-        elif self._alone is not None:
-            alone, self._alone = self._alone, None
-            health = self._health.isChecked()
+        else:
+            self._alone = None
             self._restore(alone)
             self._health.setChecked(health)
 

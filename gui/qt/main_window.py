@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from isactrack.errors import IsacError, RecordingError
 from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.connect import RecentSources, Sources
-from isactrack.gui.models.feed import Opening
+from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.group_recording import GroupRecording, RecordControl
 from isactrack.gui.models.layouts import LayoutStore
 from isactrack.gui.models.picture_file import write_picture
@@ -175,6 +175,11 @@ class MainWindow(SensorWindow):
         """Ask for a device or a recording; what is shown goes on until one is chosen."""
         if self.chooser is not None:
             self.chooser.ask(self.theme)
+
+    def add_sensor(self, open_feed: Callable[[], Feed], name: str) -> None:
+        """Show another source beside what is shown; see `SensorWindow.add_sensor`."""
+        self.layouts.hold()
+        super().add_sensor(open_feed, name)
 
     def choose_another(self) -> None:
         """Ask for a device or a recording to show beside what is shown."""
