@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from isactrack.acquisition.snapshot import Snapshot
 from isactrack.events import Event, EventKind
 from isactrack.units import NS_PER_S
 
@@ -15,8 +14,8 @@ CAPACITY: Final = 5000
 MAX_TEXT: Final = 400
 """Characters of a text that are kept."""
 KINDS: Final = tuple(EventKind)
-ANOTHER_RUN_NS: Final = NS_PER_S
-"""From this difference on, device time began at another moment: late frames are never that late."""
+_SAME_NS: Final = NS_PER_S // 2
+"""Up to this difference the clocks are tied as before: frames are late now and then, but never that late."""
 HEADERS: Final = ("Time", "Kind", "What happened")
 
 
@@ -44,9 +43,8 @@ class LogLine:
 class EventLog:
     """Bounded log of events, in the order in which they happened.
 
-    Events carry the host's clock, the display the device's. A snapshot knows both times of one frame, which `sync`
-    takes to tie them together. Device and host drift apart by parts in a million, so any frame of a run will do; after
-    a device was started anew, times are those of the run under the cursor.
+    Events carry the host's clock, the display that of the transport bar, which is the device's. Any moment of which
+    both are known ties them together, for device and host drift apart by parts in a million.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ class EventLog:
         self._kinds: frozenset[EventKind] = frozenset(KINDS)
         self._shown: list[LogLine] = []
         self._count = 0
-        self._device_start_ns: int | None = None
+        self._zero_ns: int | None = None
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -95,7 +93,7 @@ class EventLog:
         """Forget everything, for another session."""
         self._lines.clear()
         self._count = 0
-        self._device_start_ns = None
+        self._zero_ns = None
         self._filter()
 
     def show_kinds(self, kinds: Iterable[EventKind]) -> None:
@@ -103,26 +101,18 @@ class EventLog:
         self._kinds = frozenset(kinds)
         self._filter()
 
-    def sync(self, snapshot: Snapshot) -> bool:
-        """Tie the clocks together by a snapshot; return whether times look different now than before."""
-        if snapshot.host_monotonic_ns == 0:
+    def tie(self, zero_host_ns: int | None) -> bool:
+        """Take where on the host's clock (ns) time 0 of the display is; return whether times look different now."""
+        former = self._zero_ns
+        if zero_host_ns is None or (former is not None and abs(zero_host_ns - former) < _SAME_NS):
             return False
-        start_ns = snapshot.host_monotonic_ns - round(snapshot.time_s * NS_PER_S)
-        if self._device_start_ns is not None and abs(start_ns - self._device_start_ns) < ANOTHER_RUN_NS:
-            return False
-        self._device_start_ns = start_ns
+        self._zero_ns = zero_host_ns
         return True
 
-    def device_time_s(self, line: LogLine) -> float | None:
-        """Return the device time of a line, to seek to; None while the clocks are not tied together."""
-        if self._device_start_ns is None:
-            return None
-        return (line.host_monotonic_ns - self._device_start_ns) / NS_PER_S
-
     def time_text(self, line: LogLine) -> str:
-        """Return when a line was: on the device's clock like the transport bar, or else the time of day in UTC."""
-        time_s = self.device_time_s(line)
-        if time_s is not None:
+        """Return when a line was: on the clock of the transport bar, or else the time of day in UTC."""
+        if self._zero_ns is not None:
+            time_s = (line.host_monotonic_ns - self._zero_ns) / NS_PER_S
             return f"{time_s:.1f} s".replace("-", "−")
         if line.host_utc_ns <= 0:
             return "–"

@@ -34,6 +34,8 @@ class BuiltInLayout:
         Whether the health panel is shown.
     whole
         Whether every view is shown, not only those that name this layout.
+    places
+        Names of views that stand elsewhere than in the other layouts, and where.
     """
 
     name: str
@@ -41,17 +43,25 @@ class BuiltInLayout:
     top_share: float
     health: bool
     whole: bool = False
+    places: tuple[tuple[str, Place], ...] = ()
 
     def shows(self, entry: ViewEntry) -> bool:
         """Return whether a view is shown."""
         return self.whole or self.name in entry.layouts
 
+    def place_of(self, entry: ViewEntry) -> Place:
+        """Return where a view stands."""
+        return dict(self.places).get(entry.name, entry.place)
+
 
 BUILT_IN = (
-    BuiltInLayout("Capture", 0.38, 0.72, health=True),
-    BuiltInLayout("Tracking", 0.35, 0.70, health=False),
+    BuiltInLayout("Capture", 0.44, 0.64, health=True),
+    BuiltInLayout(
+        "Tracking", 0.64, 0.52, health=False,
+        places=(("plan", Place.TOP_LEFT), ("tracks", Place.TOP_RIGHT), ("micro_doppler", Place.BOTTOM_RIGHT)),
+    ),
     BuiltInLayout("Debug", 0.45, 0.55, health=True, whole=True),
-)
+)  # fmt: skip
 
 
 def built_in(name: str) -> BuiltInLayout | None:
@@ -59,11 +69,11 @@ def built_in(name: str) -> BuiltInLayout | None:
     return next((layout for layout in BUILT_IN if layout.name == name), None)
 
 
-def arrange(entries: Sequence[ViewEntry]) -> list[list[list[str]]]:
+def arrange(entries: Sequence[ViewEntry], layout: BuiltInLayout) -> list[list[list[str]]]:
     """Return columns from left to right, their cells from top to bottom, and in each the names of its tabs."""
     columns = []
     for places in _COLUMNS:
-        cells = [[entry.name for entry in entries if entry.place is place] for place in places]
+        cells = [[entry.name for entry in entries if layout.place_of(entry) is place] for place in places]
         if any(cells):
             columns.append([cell for cell in cells if cell])
     return columns

@@ -103,7 +103,7 @@ class RangeDoppler:
         if not tracks:
             return np.zeros((0, 2))
         position = _positions(tracks)
-        velocity = np.array([track.velocity_mps for track in tracks])
+        velocity = np.array([track.state for track in tracks])[:, 1::2]
         low, high = bin_edges(self._spectrum.velocity_axis_mps)
         folded = (radial_velocity(position, velocity) - low) % (high - low) + low
         return np.stack([np.hypot(position[:, 0], position[:, 1]), folded], axis=-1)
@@ -200,4 +200,4 @@ def _bin_at(
 
 
 def _positions(tracks: Sequence[Track]) -> FloatArray:
-    return np.array([track.position_m for track in tracks])
+    return np.array([track.state for track in tracks])[:, ::2]

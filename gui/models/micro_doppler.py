@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import xy_to_polar
+from isactrack.gui.models.gaps import run_start
 from isactrack.gui.models.levels import Levels
 from isactrack.gui.models.maps import bin_edges
 from isactrack.gui.models.waterfall import Column, Waterfall, WaterfallImage, median_power
@@ -60,7 +61,9 @@ class MicroDopplerImage:
     levels
         Levels that suit it until somebody changes them.
     note
-        What it is that is shown.
+        What it is that is shown, in one line.
+    details
+        How it was made.
     """
 
     track_id: int
@@ -70,6 +73,7 @@ class MicroDopplerImage:
     y_label: str
     levels: Levels
     note: str
+    details: str
 
     @property
     def framed_mps(self) -> tuple[float, float]:
@@ -94,6 +98,8 @@ class MicroDoppler:
     def __init__(self) -> None:
         self.chosen: int | None = None
         self._shown: int | None = None
+        self._first = 0
+        self._run_start_s: float | None = None
         self._waterfall = Waterfall(SPAN_S, HISTORY)
 
     def choose(self, track_id: int | None) -> None:
@@ -103,6 +109,7 @@ class MicroDoppler:
     def show(self, history: Sequence[Snapshot]) -> MicroDopplerImage | None:
         """Return the spectrogram up to the last of some snapshots; None if there is none, see `why_empty`."""
         newest = history[-1]
+        self._take_run(history)
         track_id = self.chosen if self.chosen is not None else self._strongest(newest)
         if track_id != self._shown:
             self._shown = track_id
@@ -115,6 +122,14 @@ class MicroDoppler:
         if newest.slow_time is None:
             return None
         return self._of_radio(history, track, newest.slow_time)
+
+    def _take_run(self, history: Sequence[Snapshot]) -> None:
+        """Find where the run of the device begins: before that, the track's id was somebody else's."""
+        self._first = run_start(history)
+        start_s = history[self._first].time_s if self._first else None
+        if start_s != self._run_start_s:
+            self._run_start_s = start_s
+            self._waterfall.forget()
 
     def why_empty(self, snapshot: Snapshot | None) -> str:
         """Return why a snapshot shows no spectrogram, and what would change that; empty if it does."""
@@ -145,28 +160,36 @@ class MicroDoppler:
         return tracks[best].track_id
 
     def _of_radar(self, history: Sequence[Snapshot], track: Track, spectrum: RangeDopplerMap) -> MicroDopplerImage:
-        track_id = track.track_id
-        image = self._waterfall.show(history, lambda all_of_them, k: _radar_column(all_of_them[k], track_id))
+        track_id, first = track.track_id, self._first
+        image = self._waterfall.show(
+            history, lambda all_of_them, k: _radar_column(all_of_them[k], track_id if k >= first else None)
+        )
         range_m = math.hypot(*track.position_m)
-        note = (
-            f"Track {track_id} at {range_m:.1f} m: Doppler of each frame, strongest range cell within {BODY_M:g} m, "
-            "all azimuths, still echoes removed."
+        note = f"Track {track_id} at {range_m:.1f} m, ±{BODY_M:g} m, all azimuths"
+        details = (
+            f"Doppler of each frame, the strongest of the range cells within {BODY_M:g} m of the track, from all "
+            "azimuths. Still echoes are removed."
         )
         low, high = bin_edges(spectrum.velocity_axis_mps)
-        return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note)
+        return MicroDopplerImage(track_id, image, low, high, RADAR_LABEL, Levels(0.0, 50.0), note, details)
 
     def _of_radio(self, history: Sequence[Snapshot], track: Track, slow_time: SlowTime) -> MicroDopplerImage:
         track_id, sensor = track.track_id, slow_time.sensor
         axis = half_rate_axis_mps(sensor)
-        image = self._waterfall.show(history, lambda all_of_them, k: _radio_column(all_of_them, k, track_id, axis))
+        first = self._first
+        image = self._waterfall.show(
+            history, lambda all_of_them, k: _radio_column(all_of_them, k, first, track_id, axis)
+        )
         path_m, azimuth_rad = paths_of(track.position_m, sensor.tx_position_m or (0.0, 0.0))
-        blocks = "staggered blocks" if sensor.stagger_s else f"even blocks, ambiguous beyond ±{axis[-1]:.2f} m/s"
-        note = (
-            f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°: Doppler over "
-            f"{WINDOW_S * 1e3:.0f} ms of {blocks}, still echoes removed."
+        blocks = "staggered blocks" if sensor.stagger_s else "even blocks"
+        limit = "" if sensor.stagger_s else f", ambiguous beyond ±{axis[-1]:.2f} m/s"
+        note = f"Track {track_id}, path {float(path_m):.1f} m, {math.degrees(float(azimuth_rad)):+.0f}°{limit}"
+        details = (
+            f"Doppler over {WINDOW_S * 1e3:.0f} ms of {blocks}{limit}, at the path length and azimuth of the track. "
+            "Still echoes are removed."
         )
         low, high = bin_edges(axis)
-        return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note)
+        return MicroDopplerImage(track_id, image, low, high, RADIO_LABEL, Levels(0.0, 30.0), note, details)
 
 
 def half_rate_axis_mps(sensor: OfdmSensor) -> FloatArray:
@@ -193,8 +216,8 @@ def _levels_db(snapshot: Snapshot, tracks: Sequence[Track]) -> FloatArray:
     return power_to_db([of_track.get(track.track_id, 0.0) for track in tracks])
 
 
-def _radar_column(snapshot: Snapshot, track_id: int) -> Column:
-    spectrum, track = snapshot.spectrum, _track(snapshot, track_id)
+def _radar_column(snapshot: Snapshot, track_id: int | None) -> Column:
+    spectrum, track = snapshot.spectrum, None if track_id is None else _track(snapshot, track_id)
     if track is None or not isinstance(spectrum, RangeDopplerMap):
         return snapshot.time_s, None
     range_m = math.hypot(*track.position_m)
@@ -208,14 +231,14 @@ def _radar_column(snapshot: Snapshot, track_id: int) -> Column:
     return snapshot.time_s, np.asarray(level)
 
 
-def _radio_column(history: Sequence[Snapshot], k: int, track_id: int, axis_mps: FloatArray) -> Column:
-    """Return the spectrum over the blocks of the window that ends with a snapshot."""
+def _radio_column(history: Sequence[Snapshot], k: int, first: int, track_id: int, axis_mps: FloatArray) -> Column:
+    """Return the spectrum over the blocks of the window that ends with a snapshot; none of those before the first."""
     newest = history[k].slow_time
-    if newest is None or newest.time_s.size == 0:
+    if newest is None or newest.time_s.size == 0 or k < first:
         return history[k].time_s, None
     end_s = float(newest.time_s[-1])
     times, values = [], []
-    for snapshot in history[max(0, k - _LOOK_BACK) : k + 1]:
+    for snapshot in history[max(first, k - _LOOK_BACK) : k + 1]:
         seen = snapshot.slow_time
         value = None if seen is None or seen.time_s[-1] < end_s - WINDOW_S else seen.of(track_id)
         if seen is not None and value is not None:

@@ -41,7 +41,9 @@ class RangeTimeImage:
     levels
         Levels that suit it until somebody changes them.
     note
-        What it is that is shown.
+        What it is that is shown, in a few words.
+    details
+        How it was made.
     """
 
     waterfall: WaterfallImage
@@ -51,6 +53,7 @@ class RangeTimeImage:
     y_label: str
     levels: Levels
     note: str
+    details: str
 
     def readout(self, time_s: float, at_m: float, level_db: float | None) -> str:
         """Return what is at a point; empty beside the image or in a gap."""
@@ -72,15 +75,17 @@ class RangeTime:
         if isinstance(spectrum, RangeDopplerMap):
             image = self._waterfall.show(history, _radar_column)
             low_m, high_m = bin_edges(spectrum.range_axis_m)
-            note = "Strongest Doppler bin at each range, without what stands still, over the median of the map."
-            return RangeTimeImage(image, low_m, high_m, high_m, "Range (m)", Levels(0.0, 60.0), note)
+            details = "Strongest Doppler bin at each range, without what stands still, over the median of the map."
+            levels = Levels(0.0, 60.0)
+            return RangeTimeImage(image, low_m, high_m, high_m, "Range (m)", levels, "strongest Doppler bin", details)
         if channel is None:
             return None
         low_m, high_m = bin_edges(path_profile(channel.after, channel.sensor, _PAD)[0])
         image = self._waterfall.show(history, _radio_column)
-        note = "Impulse response of the newest block of each estimate, without what stands still, over its median."
+        details = "Impulse response of the newest block of each estimate, without what stands still, over its median."
         longest_m = min(high_m, float(spectrum.path_axis_m[-1]))
-        return RangeTimeImage(image, low_m, high_m, longest_m, "Path (m)", Levels(0.0, 40.0), note)
+        levels = Levels(0.0, 40.0)
+        return RangeTimeImage(image, low_m, high_m, longest_m, "Path (m)", levels, "newest impulse response", details)
 
 
 def why_empty(snapshot: Snapshot | None) -> str:
@@ -107,4 +112,4 @@ def _radio_column(history: Sequence[Snapshot], k: int) -> Column:
     if channel is None:
         return snapshot.time_s, None
     level = power_to_db(path_profile(channel.after, channel.sensor, _PAD)[1])
-    return channel.time_s, np.asarray(level - np.median(level))
+    return snapshot.time_s, np.asarray(level - np.median(level))

@@ -131,7 +131,9 @@ class ReconnectingFeed:
             lost = isinstance(health.error, DeviceError) and not self._closed
             if self._recording_error is not None and health.recording_path is None:
                 health = replace(health, recording_error=self._recording_error)
-            return replace(health, error=None, running=True) if lost else health
+            # What its session has closed goes on once the device is there again.
+            waits = health.recording or self._recording is not None
+            return replace(health, error=None, running=True, recording=waits) if lost else health
         # A recording that waits for its device can still be stopped.
         waits = self._recording is not None and not self._closed
         return replace(self._last_health, error=None, running=not self._closed, frame_rate_hz=0.0, recording=waits)

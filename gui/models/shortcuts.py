@@ -49,6 +49,8 @@ COMMANDS = (
     Command("step_forward", "Playback", "One frame forward", ("Right",)),
     Command("second_back", "Playback", "One second back", ("Shift+Left",)),
     Command("second_forward", "Playback", "One second forward", ("Shift+Right",)),
+    Command("previous_marker", "Playback", "To the marker before", (",",)),
+    Command("next_marker", "Playback", "To the next marker", (".",)),
     Command("start", "Playback", "To the start", ("Home",)),
     Command("end", "Playback", "To the end, or the live edge", ("End",)),
     Command("live", "Playback", "Follow the newest frame", ("L",)),

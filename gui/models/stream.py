@@ -149,6 +149,7 @@ class Stream:
         if self.follows:
             self.paint_clock.came(len(snapshots))
         events = self.feed.take_events()
+        self.timeline.take_events(events)
         self.timeline.ended = not running and not snapshots
         if self.timeline.ended and self.timeline.current is None and self.health is not None and self.error is None:
             self.error = no_result_error(self.name, self.health)

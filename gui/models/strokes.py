@@ -7,11 +7,13 @@ cost is that of the pieces and not of the tracks.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.gaps import gaps_before
 from isactrack.gui.models.levels import TRACK_COLOURS
 from isactrack.tracks import Track
 
@@ -22,14 +24,14 @@ TRAIL_LENGTH = 60
 ELLIPSE_SIGMAS = 2.0
 ARROW_SECONDS = 1.0
 """An arrow ends where the track will be after this time."""
-MAX_PIECES = 4000
+MAX_PIECES = 2400
 """Pieces of trails; more tracks have fewer corners in theirs."""
 _FADE_BANDS = 6
 _FAINTEST, _FADE = 0.12, 0.73
 _MAX_RANGE_M = 1e4
-_CORNERS = 33
-_ANGLES = np.linspace(0.0, 2.0 * np.pi, _CORNERS)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_CORNERS, _FEW_CORNERS = 32, 12
+CROWD = 50
+"""Tracks from which on they are drawn with less detail: ellipses have fewer corners, trails are thinner."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +89,7 @@ class Trails:
         return ids, points
 
     def strokes(self, history: Sequence[Snapshot], max_pieces: int = MAX_PIECES) -> list[Strokes]:
-        """Return the trails of the tracks that are alive at the end of `history`, fainter with age.
+        """Return the trails of the tracks that are alive at the end of `history`, fainter with age, broken at gaps.
 
         Parameters
         ----------
@@ -97,27 +99,32 @@ class Trails:
             About how many pieces there may be; where there were more, corners are left out, always the same ones of a
             trail, so that it does not tremble.
         """
-        ids, points = self.positions(history)
-        if points.shape[1] < 2 or not ids.size:
+        if len(history) < 2:
             return []
-        stride = math.ceil(ids.size * (points.shape[1] - 1) / max_pieces)
-        kept = [k for k, one in enumerate(history) if one.index % stride == 0 or k == len(history) - 1]
-        born = np.isfinite(points[..., 0]).argmax(axis=1)
-        points = points[:, kept]
+        last = len(history) - 1
+        stride = max(1, math.ceil(len(history[-1].tracks) * last / max_pieces))
+        kept = [k for k, one in enumerate(history) if one.index % stride == 0 or k == last]
+        ids, points = self.positions([history[k] for k in kept])
+        if not ids.size:
+            return []
         ends = np.concatenate([points[:, :-1], points[:, 1:]], axis=2)
-        age = (np.array(kept[1:]) - born[:, None]) / np.maximum(len(history) - 1 - born, 1)[:, None]
+        at = np.array(kept)
+        born = at[np.isfinite(points[..., 0]).argmax(axis=1)]
+        age = (at[1:] - born[:, None]) / np.maximum(last - born, 1)[:, None]
         band = np.clip(np.ceil(age * _FADE_BANDS), 1, _FADE_BANDS).astype(np.int64)
-        finite = np.isfinite(ends).all(axis=2)
+        finite = np.isfinite(ends).all(axis=2) & ~np.diff(gaps_before(history)[kept]).astype(np.bool_)
         colour = np.broadcast_to((ids % TRACK_COLOURS)[:, None], band.shape)
-        group = (colour * (_FADE_BANDS + 1) + band)[finite]
+        group = (colour * (_FADE_BANDS + 1) + band)[finite].astype(np.int16)  # short ones are sorted faster
         return [
             Strokes(key // (_FADE_BANDS + 1), _FAINTEST + _FADE * (key % (_FADE_BANDS + 1)) / _FADE_BANDS, pieces)
             for key, pieces in _by_group(group, ends[finite])
         ]
 
 
-def covariance_ellipses(mean_m: FloatArray, covariance_m2: FloatArray, sigmas: float = ELLIPSE_SIGMAS) -> FloatArray:
-    """Return the closed outlines (n, 33, 2) of ``(x - mean)' inv(covariance) (x - mean) = sigmas^2``.
+def covariance_ellipses(
+    mean_m: FloatArray, covariance_m2: FloatArray, sigmas: float = ELLIPSE_SIGMAS, corners: int = _CORNERS
+) -> FloatArray:
+    """Return the closed outlines (n, corners + 1, 2) of ``(x - mean)' inv(covariance) (x - mean) = sigmas^2``.
 
     Parameters
     ----------
@@ -125,10 +132,15 @@ def covariance_ellipses(mean_m: FloatArray, covariance_m2: FloatArray, sigmas: f
         Means (n, 2) and covariances (n, 2, 2).
     sigmas
         Size.
+    corners
+        Corners of an outline, of which the first comes again as the last.
     """
+    angle = np.linspace(0.0, 2.0 * np.pi, corners + 1)
     values, vectors = np.linalg.eigh(covariance_m2)
     axes = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-    return np.asarray(mean_m[:, None, :] + sigmas * (axes @ _CIRCLE).transpose(0, 2, 1))
+    return np.asarray(
+        mean_m[:, None, :] + sigmas * (axes @ np.stack([np.cos(angle), np.sin(angle)])).transpose(0, 2, 1)
+    )
 
 
 def ellipses(tracks: Sequence[Track]) -> list[Strokes]:
@@ -138,7 +150,8 @@ def ellipses(tracks: Sequence[Track]) -> list[Strokes]:
     ids, state = _states(tracks)
     covariance = np.array([track.covariance for track in tracks])[:, ::2, ::2]
     finite = np.isfinite(covariance).all(axis=(1, 2)) & np.isfinite(state).all(axis=1)
-    outline = covariance_ellipses(state[finite][:, [0, 2]], covariance[finite])
+    corners = _CORNERS if len(tracks) < CROWD else _FEW_CORNERS
+    outline = covariance_ellipses(state[finite][:, [0, 2]], covariance[finite], corners=corners)
     ends = np.concatenate([outline[:, :-1], outline[:, 1:]], axis=2)
     return _coloured(ids[finite], ends, 0.6)
 
@@ -174,15 +187,15 @@ def _states(tracks: Sequence[Track]) -> tuple[NDArray[np.int64], FloatArray]:
 
 def _coloured(ids: NDArray[np.int64], ends: FloatArray, opacity: float) -> list[Strokes]:
     """Return the pieces (tracks, pieces, 4) of each colour."""
-    group = np.repeat(ids % TRACK_COLOURS, ends.shape[1])
+    group = np.repeat((ids % TRACK_COLOURS).astype(np.int16), ends.shape[1])
     return [Strokes(colour, opacity, pieces) for colour, pieces in _by_group(group, ends.reshape(-1, 4))]
 
 
-def _by_group(group: NDArray[np.int64], ends: FloatArray) -> list[tuple[int, FloatArray]]:
+def _by_group(group: NDArray[np.integer], ends: FloatArray) -> list[tuple[int, FloatArray]]:
     """Return the groups, ascending, with what belongs to each, in order."""
     if not group.size:
         return []
     order = np.argsort(group, kind="stable")
-    values, starts = np.unique(group[order], return_index=True)
-    parts = np.split(np.ascontiguousarray(ends[order]), starts[1:])
-    return list(zip(values.tolist(), parts, strict=True))
+    group, ends = group[order], ends[order]
+    bounds = [0, *(np.flatnonzero(group[1:] != group[:-1]) + 1).tolist(), group.size]
+    return [(int(group[start]), ends[start:stop]) for start, stop in pairwise(bounds)]

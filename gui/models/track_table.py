@@ -33,25 +33,31 @@ class TableColumn:
         Digits behind the point; None for no number.
     signed
         Whether a positive number has a sign too.
+    widest
+        About the widest thing that it shows.
+    rank
+        Columns with a high one are left out first where there is no room.
     """
 
     title: str
     meaning: str
     decimals: int | None = 0
     signed: bool = False
+    widest: str = "+00.00"
+    rank: int = 0
 
 
 COLUMNS: Final = (
-    TableColumn("Id", "Never used again within a run"),
-    TableColumn("State", "Confirmed and seen, coasted over misses, or tentative", None),
-    TableColumn("x (m)", "To the right of the sensor", 2, signed=True),
-    TableColumn("y (m)", "Along boresight", 2, signed=True),
-    TableColumn("Range (m)", "From the receiver", 2),
-    TableColumn("Azimuth (°)", "From boresight, positive to the right", 1, signed=True),
-    TableColumn("Speed (m/s)", "Over ground", 2),
-    TableColumn("Radial (m/s)", "Rate of change of the range, positive away", 2, signed=True),
-    TableColumn("Age", "Steps since birth"),
-    TableColumn("σ (m)", "Standard deviation of the position along its larger axis", 2),
+    TableColumn("Id", "Never used again within a run", widest="00000"),
+    TableColumn("State", "Confirmed and seen, coasted over misses, or tentative", None, widest="confirmed"),
+    TableColumn("x (m)", "To the right of the sensor", 2, signed=True, rank=3),
+    TableColumn("y (m)", "Along boresight", 2, signed=True, rank=3),
+    TableColumn("Range (m)", "From the receiver", 2, rank=1),
+    TableColumn("Azimuth (°)", "From boresight, positive to the right", 1, signed=True, rank=2),
+    TableColumn("Speed (m/s)", "Over ground", 2, rank=4),
+    TableColumn("Radial (m/s)", "Rate of change of the range, positive away", 2, signed=True, rank=7),
+    TableColumn("Age", "Steps since birth", widest="00000", rank=5),
+    TableColumn("σ (m)", "Standard deviation of the position along its larger axis", 2, rank=6),
 )
 ID_COLUMN: Final = 0
 STATE_COLUMN: Final = 1
@@ -73,6 +79,31 @@ class TableChange:
     rows_before: int
     rows: int
     cells: tuple[tuple[int, int, int], ...]
+
+
+def columns_that_fit(widths: Sequence[int], room: int, wanted: Sequence[bool]) -> list[bool]:
+    """Return which columns are shown: those that are wanted, as far as there is room, what matters most first.
+
+    Columns of one rank are shown together or not at all; those of the first are shown in any case.
+
+    Parameters
+    ----------
+    widths
+        Widths that the columns need.
+    room
+        Width that there is.
+    wanted
+        Which ones the user wants to see.
+    """
+    shown = [False] * len(widths)
+    for rank in sorted({column.rank for column in COLUMNS}):
+        group = [k for k, column in enumerate(COLUMNS) if column.rank == rank and wanted[k]]
+        needed = sum(widths[k] for k in group)
+        if needed <= room or rank == 0:
+            room -= needed
+            for k in group:
+                shown[k] = True
+    return shown
 
 
 class TrackTable:

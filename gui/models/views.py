@@ -59,7 +59,8 @@ VIEWS = (
         "range_azimuth", "Range–azimuth", "isactrack.gui.qt.range_azimuth_view:RangeAzimuthView", Place.TOP_LEFT, "3"
     ),
     ViewEntry(
-        "range_time", "Range over time", "isactrack.gui.qt.range_time_view:RangeTimeView", Place.BOTTOM_LEFT, "4"
+        "range_time", "Range over time", "isactrack.gui.qt.range_time_view:RangeTimeView", Place.BOTTOM_LEFT, "4",
+        ("Capture",),
     ),
     ViewEntry("impulse", "Impulse response", "isactrack.gui.qt.impulse_view:ImpulseView", Place.BOTTOM_LEFT, "5"),
     ViewEntry(
@@ -69,5 +70,7 @@ VIEWS = (
     ViewEntry(
         "tracks", "Tracks", "isactrack.gui.qt.track_table_view:TrackTableView", Place.BOTTOM_RIGHT, "7", ("Tracking",)
     ),
-    ViewEntry("events", "Events", "isactrack.gui.qt.event_log_view:EventLogView", Place.BOTTOM_RIGHT, "8"),
+    ViewEntry(
+        "events", "Events", "isactrack.gui.qt.event_log_view:EventLogView", Place.BOTTOM_RIGHT, "8", ("Capture",)
+    ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Snapshot
+from isactrack.gui.models.gaps import GAP_STEPS
 
 FloatArray = NDArray[np.float64]
 
@@ -20,8 +21,6 @@ ColumnOf = Callable[[Sequence[Snapshot], int], Column]
 
 _Key = tuple[int, float, int]
 
-GAP_STEPS: Final = 1.5
-"""Time from one snapshot to the next, in those that are usual, from which on it is a gap."""
 _NEAR_STEPS: Final = 0.75
 _DEFAULT_STEP_S: Final = 0.05
 _MEDIAN_STRIDE: Final = 4
@@ -51,7 +50,7 @@ class Waterfall:
     """Ring of columns, each made once for as long as its snapshot is among those shown.
 
     A snapshot that was skipped or lost leaves its place empty: columns are never drawn longer to close a gap. Where
-    the device's clock began anew, what was before is not shown.
+    time goes back, what was before is not shown.
 
     Parameters
     ----------
@@ -91,7 +90,7 @@ class Waterfall:
                 self._keep(key, *column_of(history, k))
         slots = np.array([self._slots[key] for key in keys])
         time_s = np.maximum.accumulate(self._time_s[slots])
-        return self._image(time_s, slots, history[-1].time_s)
+        return self._image(time_s, slots, history[-1].time_s, self._before_s(history, first))
 
     def _first_shown(self, history: Sequence[Snapshot]) -> int:
         """Return where the last snapshots begin that fit the span, with times that grow."""
@@ -103,6 +102,13 @@ class Waterfall:
                 break
             first -= 1
         return first
+
+    def _before_s(self, history: Sequence[Snapshot], first: int) -> float | None:
+        """Return when the last one came that is too old to be shown: a gap may begin there. None if there is none."""
+        if first == 0 or len(history) - first >= self.capacity:
+            return None
+        before_s = history[first - 1].time_s
+        return before_s if before_s < history[first].time_s else None
 
     def _let_go(self, keys: Sequence[_Key]) -> None:
         shown = set(keys)
@@ -118,7 +124,9 @@ class Waterfall:
         self._time_s[slot] = time_s
         self._levels[slot] = np.nan if level_db is None else level_db
 
-    def _image(self, time_s: FloatArray, slots: NDArray[np.intp], cursor_s: float) -> WaterfallImage:
+    def _image(
+        self, time_s: FloatArray, slots: NDArray[np.intp], cursor_s: float, before_s: float | None
+    ) -> WaterfallImage:
         steps = np.diff(time_s)
         step_s = float(np.median(steps)) if steps.size else _DEFAULT_STEP_S
         step_s = step_s if step_s > 0.0 else _DEFAULT_STEP_S
@@ -131,7 +139,9 @@ class Waterfall:
         level = self._levels[slots[nearest]]
         level[np.abs(time_s[nearest] - places) > _NEAR_STEPS * step_s] = np.nan
         end_s = float(time_s[-1] - cursor_s) + 0.5 * step_s
-        return WaterfallImage(level.T, end_s - columns * step_s, end_s, _gaps(time_s - cursor_s, step_s))
+        start_s = end_s - columns * step_s
+        seen_s = time_s if before_s is None else np.concatenate([[before_s], time_s])
+        return WaterfallImage(level.T, start_s, end_s, _gaps(seen_s - cursor_s, step_s, start_s))
 
 
 def median_power(power: NDArray[np.float32]) -> float:
@@ -144,10 +154,11 @@ def _key(snapshot: Snapshot) -> _Key:
     return snapshot.index, snapshot.time_s, snapshot.host_monotonic_ns
 
 
-def _gaps(time_s: FloatArray, step_s: float) -> tuple[tuple[float, float], ...]:
+def _gaps(time_s: FloatArray, step_s: float, start_s: float) -> tuple[tuple[float, float], ...]:
+    """Return the spans between times further apart than usual, from `start_s` on."""
     half = 0.5 * step_s
     return tuple(
-        (float(before) + half, float(after) - half)
+        (max(float(before) + half, start_s), float(after) - half)
         for before, after in pairwise(time_s)
         if after - before > GAP_STEPS * step_s
     )

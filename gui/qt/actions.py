@@ -98,6 +98,8 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "start": lambda: window.timeline.go_start(),
         "end": lambda: window.timeline.go_end(),
         "live": lambda: window.timeline.go_end(),
+        "previous_marker": lambda: window.timeline.go_marker(-1),
+        "next_marker": lambda: window.timeline.go_marker(1),
         "slower": lambda: window.change_speed(-1),
         "faster": lambda: window.change_speed(1),
         "auto_levels": lambda: window.sensors.ask(lambda view: view.fit_levels()),

@@ -32,8 +32,8 @@ class DockArea(QMainWindow):
     """A view could not do what it was asked for: its title and the exception."""
     pointed = Signal(str)
     """What lies under the pointer."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, entries: Sequence[ViewEntry], look: Look) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class DockArea(QMainWindow):
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        columns = [[[self.docks[name] for name in cell] for cell in column] for column in self._columns()]
+        columns = [[[self.docks[name] for name in cell] for cell in column] for column in self._columns(layout)]
         for k, column in enumerate(columns):
             if k == 0:
                 self.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, column[0][0])
@@ -197,7 +197,7 @@ class DockArea(QMainWindow):
             self._layout = None
 
     def _share_room(self, layout: BuiltInLayout) -> None:
-        columns = [[self._visible(cell) for cell in column] for column in self._columns()]
+        columns = [[self._visible(cell) for cell in column] for column in self._columns(layout)]
         shown = [[cell for cell in column if cell is not None] for column in columns]
         tops = [column[0] for column in shown if column]
         if len(tops) == 2:
@@ -208,8 +208,8 @@ class DockArea(QMainWindow):
                 top = round((0.5 if self._stacked else layout.top_share) * self.height())
                 self.resizeDocks(column, [top, self.height() - top], Qt.Orientation.Vertical)
 
-    def _columns(self) -> list[list[list[str]]]:
-        columns = arrange(self._entries)
+    def _columns(self, layout: BuiltInLayout) -> list[list[list[str]]]:
+        columns = arrange(self._entries, layout)
         stacked = [[[name for cell in column for name in cell] for column in columns]]
         return stacked if self._stacked else columns
 

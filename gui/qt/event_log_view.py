@@ -114,8 +114,11 @@ class EventLogView(View):
         self._change(self.log.clear)
 
     def show_snapshots(self, history: Sequence[Snapshot]) -> None:
-        """Take the device's clock from the last of some snapshots."""
-        if self.log.sync(history[-1]) and self.log.shown:
+        """Show nothing of them: what happened is told by events."""
+
+    def set_clock(self, zero_host_ns: int | None) -> None:
+        """Show times on the clock of the display."""
+        if self.log.tie(zero_host_ns) and self.log.shown:
             self.model.dataChanged.emit(self.model.index(0, 0), self.model.index(len(self.log.shown) - 1, 0))
 
     def empty_text(self) -> str:
@@ -146,9 +149,7 @@ class EventLogView(View):
         self._change(lambda: self.log.show_kinds([kind for kind, action in self.kinds.items() if action.isChecked()]))
 
     def _on_chosen(self, index: QModelIndex) -> None:
-        time_s = self.log.device_time_s(self.log.shown[index.row()])
-        if time_s is not None:
-            self.seek_requested.emit(time_s)
+        self.seek_requested.emit(self.log.shown[index.row()].host_monotonic_ns)
 
     def _change(self, work: Callable[[], object]) -> None:
         self.model.beginResetModel()

@@ -8,18 +8,24 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QPainter
+from PySide6.QtGui import QBrush, QColor, QFont, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QGraphicsItem, QStyleOptionGraphicsItem, QVBoxLayout, QWidget
 
-from isactrack.gui.models.levels import Levels, auto_levels
+from isactrack.gui.models.levels import Levels, auto_levels, track_colour
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.painting import painted_safely
+from isactrack.gui.qt.spots_item import SpotLook, SpotsItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
 
 Readout = Callable[[float, float, float | None], str]
 """Says what is at a point: its coordinates, and its level if there is one."""
 
 _EDGE = "#101316"
+
+
+def dot_look(track_id: int, theme: Theme) -> SpotLook:
+    """Return how the dot of a track on a map looks."""
+    return SpotLook(7.0, _EDGE, filling=track_colour(track_id, light=theme.light))
 
 
 class ImagePlot(QWidget):
@@ -55,13 +61,12 @@ class ImagePlot(QWidget):
         self._extent = QRectF()
         self.framed = QRectF()
         self.widget, self.plot = make_plot(theme, x_label, y_label)
-        self.image = pg.ImageItem(axisOrder="row-major")
+        self.image = _QuickImageItem(axisOrder="row-major")
         self.plot.addItem(self.image)
         self.colour_bar = self._make_colour_bar(levels, level_label)
         self._gaps = HatchedSpans(theme)
         self.plot.addItem(self._gaps, ignoreBounds=True)
-        self._marks: list[Any] = []
-        self._brushes: dict[str, QBrush] = {}
+        self._light_ground = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.widget)
@@ -94,36 +99,24 @@ class ImagePlot(QWidget):
                 axis.setLabel(label, color=self._theme.muted)
 
     def set_colour_map(self, colour_map: ColourMap) -> None:
-        """Take a colour map, and a colour for rings that is seen on it."""
+        """Take a colour map, and, from the next snapshot on, a colour for rings that is seen on it."""
         self.colour_bar.setColorMap(pg.colormap.get(colour_map.name))
-        for mark in self._marks:
-            mark.setPen(pg.mkPen(_EDGE if colour_map.light_ground else "#ffffff", width=1.3))
+        self._light_ground = colour_map.light_ground
 
     def set_grid(self, visible: bool) -> None:
         """Show or hide the grid."""
         self.plot.showGrid(x=visible, y=visible, alpha=0.22)
 
-    def add_rings(self, size: int = 12) -> Any:
-        """Return a set of rings that lie on the image, in a colour that is seen on the colour map."""
-        rings = pg.ScatterPlotItem(symbol="o", size=size, brush=None, pxMode=True, pen=pg.mkPen("#ffffff", width=1.3))
-        self._marks.append(rings)
-        self.plot.addItem(rings, ignoreBounds=True)
-        return rings
+    def add_spots(self) -> SpotsItem:
+        """Return an item for spots that lie on the image."""
+        spots = SpotsItem()
+        self.plot.addItem(spots, ignoreBounds=True)
+        return spots
 
-    def add_dots(self, size: int = 7) -> Any:
-        """Return a set of dots that lie on the image."""
-        dots = pg.ScatterPlotItem(symbol="o", size=size, pxMode=True, pen=pg.mkPen(_EDGE, width=1))
-        self.plot.addItem(dots, ignoreBounds=True)
-        return dots
-
-    def set_dots(self, dots: Any, places: NDArray[np.float64], colours: Sequence[str]) -> None:
-        """Put dots to places (n, 2), each in a colour (``"#rrggbb"``).
-
-        Brushes are the same objects each time: the marks of new ones would be drawn anew, which takes longer than
-        all else.
-        """
-        brushes = [self._brushes.setdefault(colour, QBrush(QColor(colour))) for colour in colours]
-        dots.setData(places[:, 0], places[:, 1], brush=brushes or None)
+    @property
+    def ring_look(self) -> SpotLook:
+        """How rings look that are seen on the colour map."""
+        return SpotLook(12.0, _EDGE if self._light_ground else "#ffffff", 1.3)
 
     def show_image(
         self,
@@ -198,6 +191,20 @@ class ImagePlot(QWidget):
         small.setPointSize(SMALL_POINT_SIZE)
         axis.setTickFont(small)
         return bar
+
+
+class _QuickImageItem(pg.ImageItem):  # type: ignore[misc]
+    """An image kept in the format of the screen, which Qt paints six times as fast as one with a colour table."""
+
+    qimage: QImage | None
+
+    def render(self) -> None:
+        """Make the picture of the image."""
+        super().render()
+        if self.qimage is not None:
+            alpha = self.qimage.hasAlphaChannel()
+            wanted = QImage.Format.Format_ARGB32_Premultiplied if alpha else QImage.Format.Format_RGB32
+            self.qimage = self.qimage.convertToFormat(wanted)
 
 
 class HatchedSpans(QGraphicsItem):

@@ -5,6 +5,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from isactrack.gui.models.theme import Theme
+from isactrack.gui.qt.painting import painted_safely
 
 _MARK, _GAP, _APART = 16, 4, 12
 
@@ -33,6 +34,7 @@ class Legend(QWidget):
         width = sum(_MARK + _GAP + metrics.horizontalAdvance(word) + _APART for _, word in self._entries)
         return QSize(width, metrics.height() + 4)
 
+    @painted_safely
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw from the right; what has no room is left out whole."""
         painter = QPainter(self)

@@ -387,7 +387,9 @@ class MainWindow(SensorWindow):
         )  # fmt: skip
         self.make_sensors(look)
         self.sensors.pointed.connect(self._pointer.setText)
-        self.sensors.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.seek_time(time_s))())
+        self.sensors.seek_requested.connect(
+            lambda host_ns: self.then_show(lambda: self.timeline.seek_host_ns(host_ns))()
+        )
         self.record_bar = RecordBar(self.theme, self._actions)
         self.record_bar.failed.connect(self.report)
         self.record_bar.told.connect(self.toasts.info)
@@ -434,7 +436,7 @@ class MainWindow(SensorWindow):
         self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
-        self.transport.seek_requested.connect(lambda position: self.then_show(lambda: self.timeline.jump(position))())
+        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
         self.transport.speed_chosen.connect(self._set_speed)
         self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()

@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 
 from isactrack.acquisition.snapshot import Snapshot
-from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.maps import RangeDoppler, SensorMap, make_map
 from isactrack.gui.models.theme import Theme
-from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.image_plot import ImagePlot, dot_look
 from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
@@ -32,7 +31,7 @@ class MapView(ImageView):
         self.shown: SensorMap | None = None
         self.reach_m = math.inf
         self.map = ImagePlot(theme, RangeDoppler.x_label, RangeDoppler.y_label, RangeDoppler.levels)
-        self._detections, self._tracks = self.map.add_rings(), self.map.add_dots()
+        self._detections, self._tracks = self.map.add_spots(), self.map.add_spots()
         self.map.on_pointed(self.pointed.emit, self._readout)
         self.body.addWidget(self.map)
 
@@ -41,10 +40,8 @@ class MapView(ImageView):
         snapshot = history[-1]
         shown = make_map(snapshot)
         self._show_map(shown)
-        detections = shown.detections()
-        self._detections.setData(detections[:, 0], detections[:, 1])
-        colours = [track_colour(track.track_id, light=self.theme.light) for track in snapshot.tracks]
-        self.map.set_dots(self._tracks, shown.tracks(), colours)
+        self._detections.set_spots(shown.detections(), self.map.ring_look)
+        self._tracks.set_spots(shown.tracks(), [dot_look(track.track_id, self.theme) for track in snapshot.tracks])
 
     def take_over(self, former: View) -> None:
         """Keep the levels, and what part of the map was shown."""

@@ -24,12 +24,13 @@ class MicroDopplerView(ImageView):
     name = "micro_doppler"
     title = "Micro-Doppler"
     history_length = HISTORY
+    through_gaps = True
     products = frozenset({Product.SLOW_TIME})
 
     def __init__(self, theme: Theme) -> None:
         self.box = _make_box()
         super().__init__(theme, _header(self.box))
-        self.note = Note(lines=2)
+        self.note = Note(left=True)
         self.model = MicroDoppler()
         self._history: Sequence[Snapshot] = ()
         self._listed: list[int | None] = [None]
@@ -62,7 +63,7 @@ class MicroDopplerView(ImageView):
         shown = self.model.show(history)
         self.current = shown
         self.content.explain(self.empty_text())
-        self.note.setText("" if shown is None else shown.note)
+        self.note.show_text(*(("", "") if shown is None else (shown.note, shown.details)))
         if shown is None:
             return
         if shown.y_label != self.y_label:

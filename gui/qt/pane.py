@@ -33,8 +33,8 @@ class Pane(QWidget):
 
     pointed = Signal(str)
     """What lies under the pointer."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
     told = Signal(str)
     """What happened, for people."""
 

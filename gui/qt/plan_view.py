@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFont, QPainterPath
+from PySide6.QtWidgets import QGraphicsView
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
@@ -19,16 +20,17 @@ from isactrack.gui.models.field import (
     fit_range,
     range_rings,
 )
-from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.levels import TRACK_COLOURS, track_colour
 from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.room import Placement
-from isactrack.gui.models.strokes import TRAIL_LENGTH, Trails, arrows, ellipses
+from isactrack.gui.models.strokes import CROWD, TRAIL_LENGTH, Trails, arrows, ellipses
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.legend import Legend
+from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
-from isactrack.gui.qt.tracks_item import TracksItem
 from isactrack.gui.qt.view import View
+from isactrack.tracks import Track, TrackStatus
 
 FloatArray = NDArray[np.float64]
 
@@ -36,6 +38,8 @@ _LEGEND = (
     ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
     ("cross", "truth"),
 )  # fmt: skip
+_RING_LABEL_END = 1.15
+"""Where the label of a ring ends, in its widths from the end of the ring."""
 
 
 class PlanView(View):
@@ -60,23 +64,26 @@ class PlanView(View):
         self.framed = True  # until the user zooms or moves
         self._kept: QRectF | None = None  # what the user had zoomed to in the view before this one
         self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
+        # Marks are everywhere: to paint within the outline of all that changed takes longer than to paint everything.
+        self.widget.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
         self.plot.getViewBox().sigResized.connect(self._on_resized)
+        self.plot.getViewBox().sigRangeChanged.connect(lambda *_: self._show_ring_labels())
         self.plot.getViewBox().sigRangeChangedManually.connect(self._on_moved_by_user)
         self._wedge = pg.PlotCurveItem(pen=pg.mkPen(theme.line, width=1), brush=theme.wedge, fillLevel="enclosed")
         self._rings = pg.PlotCurveItem(pen=pg.mkPen(theme.grid, width=1), connect="finite")
         self._ring_labels: list[Any] = []
-        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2))
+        self._ranges_shown = 0
+        self._walls = pg.PlotCurveItem(pen=pg.mkPen(theme.muted, width=2), antialias=True)
         self._paths = Trails()
         self._trails = StrokesItem(self._colour, 2.0)
         self._ellipses = StrokesItem(self._colour, 1.0)
         self._arrows = StrokesItem(self._colour, 1.6)
         self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
-        self._detections = pg.ScatterPlotItem(
-            symbol="o", size=6, brush=None, pen=pg.mkPen(with_opacity(theme.text, 0.75), width=1.2), pxMode=True
-        )
-        self._tracks = TracksItem(theme, self._colour, self._small_font())
+        self._detections = SpotsItem()
+        self._tracks = SpotsItem(self._small_font())
+        self._looks = track_looks(theme)
         self._tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
         self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
@@ -94,14 +101,14 @@ class PlanView(View):
         snapshot = history[-1]
         if snapshot.tx_position_m != self._tx_m:
             self._draw_antennas(snapshot.tx_position_m)
-        position = snapshot.detections.position_m
-        self._detections.setData(position[:, 0], position[:, 1])
+        self._detections.set_spots(snapshot.detections.position_m, SpotLook(6.0, f"#bf{self.theme.text[1:]}", 1.2))
         truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
         self._truth.setData(truth[:, 0], truth[:, 1])
-        self._trails.set_strokes(self._paths.strokes(history) if self._show_trails else [])
+        width_px = 2.0 if len(snapshot.tracks) < CROWD else 1.0  # thin lines are drawn several times as fast
+        self._trails.set_strokes(self._paths.strokes(history) if self._show_trails else [], width_px)
         self._ellipses.set_strokes(ellipses(snapshot.tracks))
-        self._arrows.set_strokes(arrows(snapshot.tracks))
-        self._tracks.set_tracks(snapshot.tracks, ids=self._show_ids)
+        self._arrows.set_strokes(arrows(snapshot.tracks), min(width_px, 1.6))
+        self._draw_tracks(snapshot.tracks)
 
     def set_trails(self, visible: bool) -> None:
         """Show or hide the trails, from the next snapshot on."""
@@ -114,8 +121,7 @@ class PlanView(View):
     def set_grid(self, visible: bool) -> None:
         """Show or hide the range rings and their labels."""
         self._rings.setVisible(visible)
-        for label in self._ring_labels:
-            label.setVisible(visible)
+        self._show_ring_labels()
 
     def set_placement(self, placement: Placement) -> None:
         """Draw the walls of the room, if they are known."""
@@ -176,6 +182,13 @@ class PlanView(View):
     def _colour(self, track_id: int) -> str:
         return track_colour(track_id, light=self.theme.light)
 
+    def _draw_tracks(self, tracks: Sequence[Track]) -> None:
+        position = np.array([track.state[::2] for track in tracks]).reshape(-1, 2)
+        looks = [self._looks[track.status][track.track_id % TRACK_COLOURS] for track in tracks]
+        plate = self.theme.raised
+        labels = [Label(str(one.track_id), self._colour(one.track_id), plate) for one in tracks if self._show_ids]
+        self._tracks.set_spots(position, looks, labels)
+
     def _truth_pen(self) -> Any:
         pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)
         pen.setDashPattern([2.0, 1.5])
@@ -187,12 +200,20 @@ class PlanView(View):
         ranges, rings = range_rings(self._reach_m, self._range_max_m)
         self._rings.setData(rings[:, 0], rings[:, 1], connect="finite")
         while len(self._ring_labels) < len(ranges):
-            self._ring_labels.append(self._make_label(anchor=(-0.15, 0.35)))
+            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.35)))
+        self._ranges_shown = len(ranges)
+        for label, at_m in zip(self._ring_labels, ranges, strict=False):
+            label.setText(f"{at_m:g} m", color=self.theme.muted)
+            label.setPos(*polar_to_xy(at_m, FIELD_OF_VIEW_RAD))
+        self._show_ring_labels()
+
+    def _show_ring_labels(self) -> None:
+        """Show the labels of the rings that have room in the view: none is cut at its edge."""
+        box = self.plot.getViewBox()
+        right, metres_a_pixel = box.viewRect().right(), box.viewPixelSize()[0]
         for k, label in enumerate(self._ring_labels):
-            label.setVisible(k < len(ranges) and self._rings.isVisible())
-            if k < len(ranges):
-                label.setText(f"{ranges[k]:g} m", color=self.theme.muted)
-                label.setPos(*polar_to_xy(ranges[k], FIELD_OF_VIEW_RAD))
+            end = label.pos().x() + _RING_LABEL_END * label.boundingRect().width() * metres_a_pixel
+            label.setVisible(k < self._ranges_shown and self._rings.isVisible() and end <= right)
 
     def _draw_antennas(self, tx_m: tuple[float, float] | None) -> None:
         """Mark receiver and transmitter of a radio; a radar is where the field of view begins."""
@@ -243,3 +264,16 @@ def _cross() -> QPainterPath:
     path.moveTo(0.0, -0.5)
     path.lineTo(0.0, 0.5)
     return path
+
+
+def track_looks(theme: Theme) -> dict[TrackStatus, list[SpotLook]]:
+    """Return how tracks of each status look in each colour, so that they can be told apart without it.
+
+    A confirmed one is a full spot, one that coasts a dashed ring, a tentative one a thin ring.
+    """
+    colours, ground = [track_colour(number, light=theme.light) for number in range(TRACK_COLOURS)], theme.plot
+    return {
+        TrackStatus.CONFIRMED: [SpotLook(11.0, ground, 1.0, filling=one) for one in colours],
+        TrackStatus.COASTED: [SpotLook(12.0, one, 1.6, dashed=True, filling=ground) for one in colours],
+        TrackStatus.TENTATIVE: [SpotLook(9.0, one, 1.2) for one in colours],
+    }

@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 from isactrack.acquisition.snapshot import Snapshot
-from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
-from isactrack.gui.qt.image_plot import ImagePlot
+from isactrack.gui.qt.image_plot import ImagePlot, dot_look
 from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
@@ -27,7 +26,7 @@ class RangeAzimuthView(ImageView):
         self._snapshot: Snapshot | None = None
         self.reach_m = math.inf
         self.map = ImagePlot(theme, X_LABEL, Y_LABEL, LEVELS)
-        self._detections, self._tracks = self.map.add_rings(), self.map.add_dots()
+        self._detections, self._tracks = self.map.add_spots(), self.map.add_spots()
         self.map.on_pointed(self.pointed.emit, readout)
         self.content = Explained(self.map)
         self.content.explain(self.empty_text())
@@ -44,10 +43,10 @@ class RangeAzimuthView(ImageView):
         self.map.show_image(shown.image(), extent)
         self.map.set_limits(*extent)
         self.map.set_range(*extent[:3], min(extent[3], self.reach_m))
-        detections = shown.detections()
-        self._detections.setData(detections[:, 0], detections[:, 1])
-        colours = [track_colour(track.track_id, light=self.theme.light) for track in self._snapshot.tracks]
-        self.map.set_dots(self._tracks, shown.tracks(), colours)
+        self._detections.set_spots(shown.detections(), self.map.ring_look)
+        self._tracks.set_spots(
+            shown.tracks(), [dot_look(track.track_id, self.theme) for track in self._snapshot.tracks]
+        )
 
     def empty_text(self) -> str:
         """Return why there is no map."""

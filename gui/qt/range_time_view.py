@@ -20,6 +20,7 @@ class RangeTimeView(ImageView):
     name = "range_time"
     title = "Range over time"
     history_length = HISTORY
+    through_gaps = True
 
     def __init__(self, theme: Theme) -> None:
         self.note = Note()
@@ -28,7 +29,7 @@ class RangeTimeView(ImageView):
         self._snapshot: Snapshot | None = None
         self.current: RangeTimeImage | None = None
         self.reach_m = math.inf
-        self.map = ImagePlot(theme, X_LABEL, "Range (m)", Levels())
+        self.map = ImagePlot(theme, X_LABEL, "Range (m)", Levels(), "Level (dB)")
         self.map.on_pointed(self.pointed.emit, self._readout)
         self.content = Explained(self.map)
         self.content.explain(self.empty_text())
@@ -44,7 +45,7 @@ class RangeTimeView(ImageView):
         if self.current is None or self.current.y_label != shown.y_label:
             self.map.set_labels(X_LABEL, shown.y_label)
             self.map.set_levels(shown.levels)
-            self.note.setText(shown.note)
+            self.note.show_text(shown.note, shown.details)
         self.current = shown
         image = shown.waterfall
         self.map.show_image(image.level_db, (image.start_s, image.end_s, shown.low_m, shown.high_m), image.gaps_s)
@@ -65,7 +66,7 @@ class RangeTimeView(ImageView):
         if isinstance(former, RangeTimeView) and former.current is not None:
             self.current = former.current
             self.map.set_labels(X_LABEL, former.current.y_label)
-            self.note.setText(former.current.note)
+            self.note.show_text(former.current.note, former.current.details)
             self.reach_m = former.reach_m
             self.map.take_over(former.map)
 

@@ -9,15 +9,16 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Signal
 from PySide6.QtGui import QFont, QPainterPath, QTransform
-from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QGraphicsView, QVBoxLayout, QWidget
 
 from isactrack.gui.models.field import fit_range
 from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.room_overlay import RoomLayer, SensorStyle, extent
 from isactrack.gui.models.theme import Theme
+from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
-from isactrack.gui.qt.tracks_item import TracksItem
+from isactrack.tracks import Track, TrackStatus
 
 FloatArray = NDArray[np.float64]
 
@@ -45,6 +46,8 @@ class RoomView(QWidget):
         self.framed = True
         self._shown_m: FloatArray = np.zeros((0, 2))
         self.widget, self.plot = make_plot(theme, "x of the room (m)", "y of the room (m)")
+        # Marks are everywhere: to paint within the outline of all that changed takes longer than to paint everything.
+        self.widget.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
         self.plot.setAspectLocked(True)
         self.plot.disableAutoRange()
         self.plot.getViewBox().sigResized.connect(lambda _box: self._fit())
@@ -141,12 +144,13 @@ class _Marks:
             symbol=_cross(45.0 if style.turned else 0.0), size=17, brush=None, pxMode=True,
             pen=pg.mkPen(with_opacity(theme.text, 0.9), width=1),
         )  # fmt: skip
-        self._detections = pg.ScatterPlotItem(
-            symbol=style.symbol, size=6, brush=None, pxMode=True, pen=pg.mkPen(with_opacity(colour, 0.8), width=1.2)
-        )
+        self._detections = SpotsItem()
+        self._detection_look = SpotLook(6.0, f"#cc{colour[1:]}", 1.2, symbol=style.symbol)
         font = QFont(QApplication.font())
         font.setPointSize(SMALL_POINT_SIZE)
-        self.tracks = TracksItem(theme, lambda _number: colour, font, symbol=style.symbol, prefix=style.letter)
+        self.tracks = SpotsItem(font)
+        self._looks = _track_looks(colour, theme.plot, style.symbol)
+        self._colours = colour, theme.raised
         self.tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=pg.mkBrush(colour))
         self._labels = [pg.TextItem(anchor=(-0.6, 0.5), color=colour) for _ in ("Rx", "Tx")]
@@ -167,8 +171,8 @@ class _Marks:
         self._ellipses.set_strokes(layer.ellipses)
         self._arrows.set_strokes(layer.arrows)
         self._truth.setData(layer.truth_m[:, 0], layer.truth_m[:, 1])
-        self._detections.setData(layer.detections_m[:, 0], layer.detections_m[:, 1])
-        self.tracks.set_tracks(layer.tracks, ids=ids)
+        self._detections.set_spots(layer.detections_m, self._detection_look)
+        self._draw_tracks(layer.tracks, ids=ids)
         places = [layer.sensor_m, layer.transmitter_m]
         self._antennas.setData(
             [
@@ -183,10 +187,25 @@ class _Marks:
                 label.setText(name)
                 label.setPos(float(at[0]), float(at[1]))
 
+    def _draw_tracks(self, tracks: Sequence[Track], *, ids: bool) -> None:
+        colour, plate = self._colours
+        position = np.array([track.state[::2] for track in tracks]).reshape(-1, 2)
+        labels = [Label(f"{self._names[0]}{track.track_id}", colour, plate) for track in tracks if ids]
+        self.tracks.set_spots(position, [self._looks[track.status] for track in tracks], labels)
+
     def remove(self) -> None:
         """Take the items out of the scene."""
         for item in self._items:
             self._plot.removeItem(item)
+
+
+def _track_looks(colour: str, ground: str, symbol: str) -> dict[TrackStatus, SpotLook]:
+    """Return how the tracks of a sensor look: confirmed full, coasted dashed, tentative empty."""
+    return {
+        TrackStatus.CONFIRMED: SpotLook(11.0, ground, 1.0, filling=colour, symbol=symbol),
+        TrackStatus.COASTED: SpotLook(12.0, colour, 1.6, dashed=True, filling=ground, symbol=symbol),
+        TrackStatus.TENTATIVE: SpotLook(9.0, colour, 1.2, symbol=symbol),
+    }
 
 
 def _cross(angle_deg: float) -> QPainterPath:

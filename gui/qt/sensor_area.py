@@ -35,8 +35,8 @@ class SensorArea(QWidget):
 
     pointed = Signal(str)
     """What lies under the pointer."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s) of the active sensor."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns) of the active sensor."""
     told = Signal(str)
     """What happened, for people."""
     chosen = Signal(object)
@@ -82,7 +82,7 @@ class SensorArea(QWidget):
         pane = Pane(stream, STYLES[len(self.panes)], self._look, self._faults)
         pane.pointed.connect(self.pointed)
         pane.told.connect(self.told)
-        pane.seek_requested.connect(lambda time_s: self._on_seek(pane, time_s))
+        pane.seek_requested.connect(lambda host_ns: self._on_seek(pane, host_ns))
         pane.head.chosen.connect(lambda: self.chosen.emit(pane.stream))
         pane.head.removed.connect(lambda: self.removed.emit(pane.stream))
         self.panes.append(pane)
@@ -212,10 +212,10 @@ class SensorArea(QWidget):
         if isinstance(pane, Pane) and pane in self.panes and pane.stream is not self._streams.active:
             self.chosen.emit(pane.stream)
 
-    def _on_seek(self, pane: Pane, time_s: float) -> None:
+    def _on_seek(self, pane: Pane, host_ns: object) -> None:
         if pane.stream is not self._streams.active:
             self.chosen.emit(pane.stream)
-        self.seek_requested.emit(time_s)
+        self.seek_requested.emit(host_ns)
 
     def _on_room_failed(self, title: str, error: Exception) -> None:
         self._faults.report(view_error(title, error), self._streams.active.name, f"{type(error).__name__}: {error}")

@@ -5,6 +5,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from isactrack.gui.models.shortcuts import by_menu, in_columns
+from isactrack.gui.qt.painting import painted_safely
 
 _COLUMNS = 3
 _TEXT_WIDTH = 216
@@ -62,6 +63,7 @@ class ShortcutOverlay(QWidget):
         self._covered.setFocus()  # else the keys would go to whatever comes next
         self.hide()
 
+    @painted_safely
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Darken what is behind."""
         painter = QPainter(self)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QGraphicsItem
 
 from isactrack.gui.models.theme import Theme
+from isactrack.gui.qt.painting import guard_library
 
 POINT_SIZE = 10
 SMALL_POINT_SIZE = 9
@@ -24,6 +25,7 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
 
 def make_plot(theme: Theme, x_label: str, y_label: str) -> tuple[Any, Any]:
     """Return a plot widget and its plot item with labelled axes, no menus and no buttons."""
+    guard_library()
     widget = pg.PlotWidget(background=theme.plot)
     widget.setAcceptDrops(False)  # what is dropped on it is for the window
     widget.viewport().setAcceptDrops(False)

@@ -9,6 +9,8 @@ _CORNERS = {
     "d": ((0.0, -0.62), (0.5, 0.0), (0.0, 0.62), (-0.5, 0.0)),
 }
 """Corners of the shapes that are no circle, by their names in pyqtgraph, for a diameter of 1; y down."""
+CORNER_REACH = 1.45
+"""Corners are nowhere farther than this from the middle, in radii."""
 
 
 def draw_symbol(painter: QPainter, symbol: str, at: QPointF, diameter: float) -> None:

@@ -8,16 +8,25 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     Qt,
+    Signal,
 )
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.levels import track_colour
 from isactrack.gui.models.theme import Theme
-from isactrack.gui.models.track_table import COLUMNS, ID_COLUMN, STATE_COLUMN, TableChange, TrackTable
+from isactrack.gui.models.track_table import (
+    COLUMNS,
+    ID_COLUMN,
+    STATE_COLUMN,
+    TableChange,
+    TrackTable,
+    columns_that_fit,
+)
 from isactrack.gui.qt.explained import Explained
 from isactrack.gui.qt.note import Note
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.view import View
 from isactrack.tracks import TrackStatus
 
@@ -27,7 +36,8 @@ _ROOT = QModelIndex()
 _MARGIN = 5
 _SORT_MARK_ROOM = "\u2002\u2002"  # at the right of a name that ends there, else the mark would lie on it
 _MARK_WIDTH = 12
-_LEAST_WIDTHS = {ID_COLUMN: 54, STATE_COLUMN: 84}  # of columns whose cells are wider than their names
+_HEADER_ROOM = 26  # of its margins and of the mark of the order
+_MOST_SPARE = 24
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT_FLAGS, _LEFT_FLAGS = int(_RIGHT.value), int(_LEFT.value)
@@ -106,6 +116,9 @@ class TrackGrid(QTableView):
         What the cells say.
     """
 
+    resized = Signal()
+    """There is other room for columns."""
+
     def __init__(self, theme: Theme, table: TrackTable) -> None:
         super().__init__()
         self._light = theme.light
@@ -114,6 +127,12 @@ class TrackGrid(QTableView):
         self._ground, self._chosen = QColor(theme.accent), QColor(theme.window)
         self._colours: dict[str, QColor] = {}
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Say so."""
+        super().resizeEvent(event)
+        self.resized.emit()
+
+    @painted_safely
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw the cells that have changed or come into sight."""
         dirty = event.rect()
@@ -122,7 +141,8 @@ class TrackGrid(QTableView):
         columns = [
             (column, x + _MARGIN, width - 2 * _MARGIN)
             for column in range(len(COLUMNS))
-            if (x := self.columnViewportPosition(column)) <= dirty.right()
+            if not self.isColumnHidden(column)
+            and (x := self.columnViewportPosition(column)) <= dirty.right()
             and x + (width := self.columnWidth(column)) > dirty.left()
         ]
         painter = QPainter(self.viewport())
@@ -157,7 +177,10 @@ class TrackGrid(QTableView):
 
 
 class TrackTableView(View):
-    """Table of the tracks at the cursor; the row that is picked goes with its track wherever that is sorted to."""
+    """Table of the tracks at the cursor; the row that is picked goes with its track wherever that is sorted to.
+
+    Columns that there is no room for are left out, what matters least first; the menu of the header has all of them.
+    """
 
     name = "tracks"
     title = "Tracks"
@@ -173,10 +196,13 @@ class TrackTableView(View):
         self.table.setModel(self.model)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(ID_COLUMN, Qt.SortOrder.AscendingOrder)
+        self._wanted = [True] * len(COLUMNS)
+        self._widths = self._make_widths()
+        self.table.resized.connect(self._fit_columns)
         header = self.table.horizontalHeader()
-        for column, kind in enumerate(COLUMNS):
-            room = header.fontMetrics().horizontalAdvance(kind.title + _SORT_MARK_ROOM) + 12
-            header.resizeSection(column, max(room, _LEAST_WIDTHS.get(column, 0)))
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(lambda at: self.column_menu().exec(header.viewport().mapToGlobal(at)))
         header.sortIndicatorChanged.connect(lambda *_: self._select_picked())
         self.table.selectionModel().currentRowChanged.connect(self._on_current_row)
         self.content = Explained(self.table)
@@ -213,6 +239,58 @@ class TrackTableView(View):
             header = former.table.horizontalHeader()
             self.table.sortByColumn(header.sortIndicatorSection(), header.sortIndicatorOrder())
             self.track_id = former.track_id
+            self._wanted = list(former.wanted_columns)
+            self._fit_columns()
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """Titles of the columns that are shown."""
+        return [kind.title for column, kind in enumerate(COLUMNS) if not self.table.isColumnHidden(column)]
+
+    @property
+    def wanted_columns(self) -> tuple[bool, ...]:
+        """Which columns the user wants to see."""
+        return tuple(self._wanted)
+
+    def want_column(self, column: int, wanted: bool) -> None:
+        """Show a column if there is room, or do not."""
+        self._wanted[column] = wanted
+        self._fit_columns()
+
+    def column_menu(self) -> QMenu:
+        """Return a menu of the columns; one that has no room says so."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for column, kind in enumerate(COLUMNS):
+            no_room = self._wanted[column] and self.table.isColumnHidden(column)
+            action = menu.addAction(f"{kind.title}, no room" if no_room else kind.title)
+            action.setCheckable(True)
+            action.setChecked(self._wanted[column])
+            action.setEnabled(column != ID_COLUMN)
+            action.toggled.connect(lambda on, column=column: self.want_column(column, on))
+        return menu
+
+    def _make_widths(self) -> list[int]:
+        """Return the widths that the columns need for their names and for what they show."""
+        header, cells = self.table.horizontalHeader().fontMetrics(), self.table.fontMetrics()
+        return [
+            max(
+                header.horizontalAdvance(kind.title) + _HEADER_ROOM,
+                cells.horizontalAdvance(kind.widest) + 2 * _MARGIN + (0 if column == STATE_COLUMN else _MARK_WIDTH),
+            )
+            for column, kind in enumerate(COLUMNS)
+        ]
+
+    def _fit_columns(self) -> None:
+        room = self.table.viewport().width()
+        shown = columns_that_fit(self._widths, room, self._wanted)
+        spare = max(0, room - sum(width for width, on in zip(self._widths, shown, strict=True) if on))
+        header = self.table.horizontalHeader()
+        for column, on in enumerate(shown):
+            self.table.setColumnHidden(column, not on)
+            header.resizeSection(column, self._widths[column] + min(_MOST_SPARE, spare // sum(shown)))
+        hidden = [kind.title for kind, on in zip(COLUMNS, shown, strict=True) if not on]
+        header.setToolTip(f"Not shown: {', '.join(hidden)}. Click with the right button to choose" if hidden else "")
 
     def _on_current_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():

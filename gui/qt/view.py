@@ -11,6 +11,7 @@ from isactrack.events import Event
 from isactrack.gui.models.room import Placement
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.card import Card
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.processing.products import Product
 
 
@@ -34,6 +35,8 @@ class View(Card):
     """Name for people."""
     history_length: ClassVar[int] = 1
     """Snapshots that `show_snapshots` wants at most."""
+    through_gaps: ClassVar[bool] = False
+    """Whether these may reach back beyond where the device was lost, see `Timeline.history`."""
     products: ClassVar[frozenset[Product]] = frozenset()
     """What the pipeline has to make besides while the view is seen."""
 
@@ -41,12 +44,17 @@ class View(Card):
     """What lies under the pointer."""
     track_picked = Signal(object)
     """The user has picked a track: its id, None for none."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, theme: Theme, legend: QWidget) -> None:
         super().__init__(self.title, legend)
         self.theme = theme
+
+    def __init_subclass__(cls, **arguments: object) -> None:
+        super().__init_subclass__(**arguments)
+        if "paintEvent" in vars(cls):
+            cls.paintEvent = painted_safely(cls.paintEvent)  # type: ignore[method-assign]
 
     def show_snapshots(self, history: Sequence[Snapshot]) -> None:
         """Draw the last of some snapshots, at least one; those before it are what led there."""
@@ -76,6 +84,9 @@ class View(Card):
 
     def set_placement(self, placement: Placement) -> None:
         """Take where the sensor stands, and what is around it."""
+
+    def set_clock(self, zero_host_ns: int | None) -> None:
+        """Take where on the host's clock (ns) time 0 of what is shown is, None if unknown; called for each snapshot."""
 
     def fit_levels(self) -> None:
         """Fit the levels of the colour map to what is shown, once."""

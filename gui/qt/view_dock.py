@@ -69,8 +69,8 @@ class ViewDock(QDockWidget):
     """What lies under the pointer."""
     track_picked = Signal(object)
     """The user has picked a track in it: its id, None for none."""
-    seek_requested = Signal(float)
-    """The user wants to see a device time (s)."""
+    seek_requested = Signal(object)
+    """The user wants to see a moment of the host's monotonic clock (ns)."""
 
     def __init__(self, entry: ViewEntry, look: Look) -> None:
         super().__init__(entry.title)
@@ -148,7 +148,10 @@ class ViewDock(QDockWidget):
             return False
         self._drawn = snapshot
         self.ask(lambda view: view.set_reach(*reach))
-        self.ask(lambda view: view.show_snapshots(timeline.history(view.history_length)))
+        self.ask(lambda view: view.set_clock(timeline.zero_host_ns))
+        self.ask(
+            lambda view: view.show_snapshots(timeline.history(view.history_length, through_gaps=view.through_gaps))
+        )
         return self.view is not None
 
     def forget_drawn(self) -> None:

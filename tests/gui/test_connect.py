@@ -393,7 +393,7 @@ def test_a_day_at_the_simulator(make_window: MakeWindow, tmp_path: Path, shots: 
     assert drop(window, path)
     spin_until(lambda: window.shows_frame and window.timeline.ended, 60.0)
     assert not window.record_bar.isVisible()
-    window.transport.seek_requested.emit(10)
+    window.transport.seek_requested.emit(window.timeline.kept[10].time_s)
     window.timeline.pause()
     QTest.keyClick(window, Qt.Key.Key_Right)
     assert window.timeline.position == 11

@@ -120,6 +120,19 @@ def test_a_young_trail_fades_too_and_a_gap_stays_one(make_snapshot: MakeSnapshot
     assert min(one.opacity for one in young) < 0.3
 
 
+def test_a_trail_is_broken_where_frames_are_missing(make_snapshot: MakeSnapshot) -> None:
+    history = [make_snapshot(k) for k in range(40) if not 20 <= k < 25]
+    pieces = pieces_of(Trails().strokes(history), 4)
+    before, after = history[19].tracks[0].position_m, history[20].tracks[0].position_m
+    assert len(pieces) == 33
+    assert not any(np.array_equal(piece, [*before, *after]) for piece in pieces)
+    # Also where corners are left out.
+    early, late = ({tuple(one.tracks[0].position_m) for one in part} for part in (history[:20], history[20:]))
+    few = pieces_of(Trails().strokes(history, max_pieces=30), 4)
+    assert 5 < len(few) < 15
+    assert not any(tuple(piece[:2]) in early and tuple(piece[2:]) in late for piece in few)
+
+
 def test_a_crowd_has_fewer_corners_and_they_do_not_tremble(make_snapshot: MakeSnapshot) -> None:
     history = [make_snapshot(k) for k in range(61)]
     corners: list[set[tuple[float, ...]]] = []
@@ -436,7 +449,7 @@ def test_the_bar_says_where_it_is(make_snapshot: MakeSnapshot) -> None:
     assert "10 older frames" in status_text(timeline, "u")
     timeline.step_time(-1.0)
     state = transport_state(timeline)
-    assert (state.position, state.last, state.moving, state.following) == (9, 29, False, False)
+    assert (state.position_ms, state.span_ms, state.moving, state.following) == (450, 1450, False, False)
     assert (state.time_text, state.frame_text) == ("0.9 s / 1.9 s", "frame 1019")
     assert state.edge_text == "1.0 s behind"
     assert status_text(timeline, "u").startswith("Display frozen, the session goes on")

@@ -73,8 +73,19 @@ def test_the_columns_hold_every_menu_in_order_and_are_about_as_high() -> None:
 def test_views_are_arranged_in_columns_of_cells_of_tabs() -> None:
     places = {"a": Place.TOP_RIGHT, "b": Place.TOP_LEFT, "c": Place.BOTTOM_RIGHT, "d": Place.TOP_RIGHT}
     entries = [ViewEntry(name, name, "x:Y", place, "1") for name, place in places.items()]
-    assert arrange(entries) == [[["b"]], [["a", "d"], ["c"]]]
-    assert arrange(entries[2:3]) == [[["c"]]]
+    assert arrange(entries, BUILT_IN[0]) == [[["b"]], [["a", "d"], ["c"]]]
+    assert arrange(entries[2:3], BUILT_IN[0]) == [[["c"]]]
+    other = replace(BUILT_IN[0], places=(("d", Place.TOP_LEFT), ("c", Place.TOP_LEFT)))
+    assert arrange(entries, other) == [[["b", "c", "d"]], [["a"]]]
+
+
+def test_layouts_put_elsewhere_only_views_that_there_are() -> None:
+    names = {view.name for view in VIEWS}
+    assert all(name in names for layout in BUILT_IN for name, _ in layout.places)
+    shown = {layout.name: {view.name for view in VIEWS if layout.shows(view)} for layout in BUILT_IN}
+    assert shown["Capture"] == {"map", "plan", "range_time", "events"}
+    assert shown["Tracking"] == {"plan", "tracks", "micro_doppler"}
+    assert shown["Debug"] == names
 
 
 # --- layouts ---------------------------------------------------------------------------------------------------------

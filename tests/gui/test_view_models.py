@@ -15,7 +15,7 @@ from isactrack.gui.models import event_log, impulse, micro_doppler, range_azimut
 from isactrack.gui.models.event_log import EventLog
 from isactrack.gui.models.micro_doppler import MicroDoppler, half_rate_axis_mps
 from isactrack.gui.models.range_time import RangeTime
-from isactrack.gui.models.track_table import COLUMNS, STATE_COLUMN, TrackTable
+from isactrack.gui.models.track_table import COLUMNS, STATE_COLUMN, TrackTable, columns_that_fit
 from isactrack.gui.models.waterfall import Column, Waterfall
 from isactrack.ofdm import OfdmSensor
 from isactrack.processing.bistatic import path_rate
@@ -76,6 +76,16 @@ def test_a_gap_stays_empty_and_is_not_closed(make_snapshot: MakeSnapshot) -> Non
     (gap,) = image.gaps_s
     assert gap == pytest.approx((0.75 - 1.9, 1.25 - 1.9))
     assert np.isnan(image.level_db[0]).tolist() == [8 <= k < 13 for k in range(20)]
+
+
+def test_a_gap_that_began_before_what_is_shown_begins_at_its_edge(make_snapshot: MakeSnapshot) -> None:
+    times = [*(0.1 * k for k in range(5)), *(30.0 + 0.1 * k for k in range(5))]
+    image = Waterfall(2.0, 50).show(at_times(make_snapshot, times), by_index)
+    (gap,) = image.gaps_s
+    assert gap == pytest.approx((image.start_s, 30.0 - 0.05 - 30.4))
+    # What is merely too old is no gap.
+    image = Waterfall(2.0, 50).show(at_times(make_snapshot, [0.1 * k for k in range(60)]), by_index)
+    assert image.gaps_s == ()
 
 
 def test_jitter_makes_no_gaps(make_snapshot: MakeSnapshot) -> None:
@@ -286,6 +296,32 @@ def test_a_track_that_is_not_there_is_said_so_and_its_past_is_empty(make_snapsho
     assert model.why_empty(history[-1]) == ""
 
 
+def test_after_the_device_was_away_the_same_id_is_somebody_else(make_snapshot: MakeSnapshot) -> None:
+    model = MicroDoppler()
+    model.choose(4)
+    first = [make_snapshot(k) for k in range(40)]
+    assert model.show(first) is not None
+    again = [replace(make_snapshot(k), time_s=4.0 + k / 20) for k in range(20)]
+    image = model.show([*first, *again])
+    assert image is not None
+    seen = np.isfinite(image.waterfall.level_db[32])
+    assert seen[-20:].all() and not seen[:-20].any()
+    (gap,) = image.waterfall.gaps_s
+    assert gap == pytest.approx((1.975 - 4.95, 3.975 - 4.95))
+    # Who goes back in time sees the first one again.
+    image = model.show(first)
+    assert image is not None and np.isfinite(image.waterfall.level_db[32, -40:]).all()
+
+
+def test_the_ranges_go_on_through_a_gap_in_which_the_device_was_away(make_snapshot: MakeSnapshot) -> None:
+    first = [make_snapshot(k) for k in range(40)]
+    again = [replace(make_snapshot(k), time_s=4.0 + k / 20) for k in range(20)]
+    image = RangeTime().show([*first, *again])
+    assert image is not None
+    assert np.count_nonzero(np.isfinite(image.waterfall.level_db[9])) == 60
+    assert len(image.waterfall.gaps_s) == 1
+
+
 def test_the_strongest_track_changes_only_for_one_that_is_much_stronger(make_snapshot: MakeSnapshot) -> None:
     base = make_snapshot(0)
     axis = base.spectrum.range_axis_m  # type: ignore[union-attr]
@@ -336,7 +372,7 @@ def test_a_radio_shows_half_the_rate_of_the_path(
     columns = shown.waterfall.level_db
     last = np.flatnonzero(np.isfinite(columns[0]))[-1]
     assert axis[np.argmax(columns[:, last])] == pytest.approx(expected, abs=0.05)
-    assert ("staggered" in shown.note) is bool(stagger_s)
+    assert ("staggered" in shown.details) is bool(stagger_s)
     assert ("ambiguous beyond ±0.72 m/s" in shown.note) is not bool(stagger_s)
     assert model.why_empty(history[-1]) == ""
     assert "while this view is open" in model.why_empty(make_radio_snapshot(0))
@@ -348,6 +384,22 @@ def test_a_radio_shows_half_the_rate_of_the_path(
 
 def column(title: str) -> int:
     return next(k for k, kind in enumerate(COLUMNS) if kind.title.startswith(title))
+
+
+def test_columns_are_shown_as_far_as_there_is_room_and_x_never_without_y() -> None:
+    widths, everything = [10] * len(COLUMNS), [True] * len(COLUMNS)
+
+    def titles(room: int, wanted: Sequence[bool] = everything) -> list[str]:
+        shown = columns_that_fit(widths, room, wanted)
+        return [kind.title.split()[0] for kind, on in zip(COLUMNS, shown, strict=True) if on]
+
+    assert titles(100) == [kind.title.split()[0] for kind in COLUMNS]
+    assert titles(0) == ["Id", "State"]
+    assert titles(40) == ["Id", "State", "Range", "Azimuth"]
+    assert titles(50) == ["Id", "State", "Range", "Azimuth", "Speed"]  # x and y need more
+    assert titles(60) == ["Id", "State", "x", "y", "Range", "Azimuth"]
+    without = [not kind.title.startswith("Azimuth") for kind in COLUMNS]
+    assert titles(60, without) == ["Id", "State", "x", "y", "Range", "Speed"]
 
 
 def test_a_row_says_what_the_track_is() -> None:
@@ -444,20 +496,17 @@ def test_kinds_can_be_left_out_and_come_again() -> None:
     assert len(log.shown) == 5
 
 
-def test_a_snapshot_ties_the_clocks_so_that_a_line_can_be_gone_to(make_snapshot: MakeSnapshot) -> None:
+def test_the_log_has_the_times_of_the_display_once_these_are_known() -> None:
     log = EventLog()
     log.append([event(107.5), event(90.0)])
-    line = log.shown[1]
-    assert log.device_time_s(line) is None
-    assert log.time_text(line).endswith("UTC")
-    assert not log.sync(replace(make_snapshot(0), time_s=5.0))  # it does not know when it arrived
-    assert log.sync(replace(make_snapshot(0), time_s=5.0, host_monotonic_ns=105_000_000_000))
-    assert log.device_time_s(line) == pytest.approx(7.5)
+    assert log.time_text(log.shown[1]).endswith("UTC")
+    assert not log.tie(None)  # nothing that is shown knows when it arrived
+    assert log.tie(100_000_000_000)
     assert [log.time_text(one) for one in log.shown] == ["−10.0 s", "7.5 s"]
-    # A frame that was 20 ms late ties nothing anew, a device that was started again does.
-    assert not log.sync(replace(make_snapshot(0), time_s=6.0, host_monotonic_ns=106_020_000_000))
-    assert log.sync(replace(make_snapshot(0), time_s=0.1, host_monotonic_ns=107_100_000_000))
-    assert log.device_time_s(line) == pytest.approx(0.5)
+    # A frame that was 20 ms late ties nothing anew, another source does.
+    assert not log.tie(100_020_000_000)
+    assert log.tie(107_000_000_000)
+    assert log.time_text(log.shown[1]) == "0.5 s"
 
 
 def test_what_is_not_there_is_explained_before_the_first_frame() -> None:

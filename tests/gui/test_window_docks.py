@@ -1,6 +1,7 @@
 """The window around its views: docks, faults that stay in their view, layouts, messages, themes and keys."""
 
 import json
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from isactrack.gui.models.layouts import BUILT_IN, LayoutStore, SavedLayout
 from isactrack.gui.models.theme import DARK, LIGHT, Theme
 from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.ui_settings import SettingsStore, UiSettings
-from isactrack.gui.models.views import Place, ViewEntry
+from isactrack.gui.models.views import VIEWS, Place, ViewEntry
 from isactrack.gui.qt.app import _reported_by, run_viewer
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.main_window import MainWindow
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 MakeFeed = Callable[..., "SyntheticFeed"]
 MakeWindow = Callable[..., MainWindow]
 REACH = (8.0, 9.0)
+CAPTURE = {view.name for view in VIEWS if BUILT_IN[0].shows(view)}
 
 
 @pytest.fixture
@@ -181,6 +183,37 @@ def test_the_built_in_layouts_share_the_room(area: DockArea) -> None:
     assert rectangles["c"].height() == pytest.approx(BUILT_IN[0].top_share * 600, abs=8)
     assert rectangles["d"].top() > rectangles["c"].bottom()
     assert [area.docks[name].is_seen for name in "abcd"] == [True, False, True, True]
+
+
+def test_views_stand_where_the_layout_says_and_one_that_was_saved_before_is_restored(
+    app: QApplication, tmp_path: Path
+) -> None:
+    area = DockArea(VIEWS, Look())
+    area.resize(1264, 560)
+    area.show()
+    try:
+        area.apply(BUILT_IN[1])
+        spin(20)
+        plan, table, doppler = (area.docks[name].geometry() for name in ("plan", "tracks", "micro_doppler"))
+        assert plan.height() > 540 and plan.width() == pytest.approx(0.64 * 1264, abs=8)
+        assert table.left() > plan.right() and doppler.top() > table.bottom()
+        area.apply(BUILT_IN[2])
+        spin(20)
+        assert area.docks["plan"].geometry().left() > area.docks["map"].geometry().right()
+        assert all(not dock.isHidden() for dock in area.docks.values())
+        # A file of an earlier viewer, in whose layout of this name the plan stood at the right, above the table.
+        shutil.copy(Path(__file__).parent / "layout-1.json", tmp_path / "layout-old.json")
+        told: list[IsacError] = []
+        saved = LayoutStore(tmp_path, told.append).load("old")
+        assert saved is not None and not told
+        area.restore(saved)
+        spin(20)
+        assert {name for name, dock in area.docks.items() if not dock.isHidden()} == set(saved.views)
+        plan, table = (area.docks[name].geometry() for name in ("plan", "tracks"))
+        assert table.top() > plan.bottom() and plan.left() > area.docks["micro_doppler"].geometry().right()
+    finally:
+        area.close()
+        area.deleteLater()
 
 
 @pytest.mark.parametrize("when", ["start", "draw"])
@@ -375,24 +408,24 @@ def test_a_layout_is_saved_chosen_reset_and_deleted(
     window = make_window(folder=config_folder_of_test)
     window.views.docks["plan"].close()
     QTest.keyClick(window, Qt.Key.Key_H)
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_args, **_more: (" map only ", True))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_args, **_more: (" no plan ", True))
     window._actions["save_layout"].trigger()
     QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert window.layouts.current == "Tracking"
     QTest.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
-    assert seen(window) == {"map", "plan"}
+    assert seen(window) == CAPTURE
     assert window.health_panel.isVisible()
     window._made.menus["Layout"].aboutToShow.emit()
     window._made.menus["Layout"].aboutToShow.emit()
-    own = [action for action in window._made.menus["Layout"].actions() if action.text() == "Layout: map only"]
+    own = [action for action in window._made.menus["Layout"].actions() if action.text() == "Layout: no plan"]
     assert len(own) == 1
     own[0].trigger()
-    assert seen(window) == {"map"}
+    assert seen(window) == CAPTURE - {"plan"}
     assert not window.health_panel.isVisible()
-    assert window.settings.layout == "map only"
+    assert window.settings.layout == "no plan"
     window._actions["reset_layout"].trigger()
-    assert seen(window) == {"map", "plan"}
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *_args, **_more: ("map only", True))
+    assert seen(window) == CAPTURE
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *_args, **_more: ("no plan", True))
     window._actions["delete_layout"].trigger()
     assert not list(config_folder_of_test.glob("layout-*"))
     assert not window.toasts.shown
@@ -406,10 +439,10 @@ def test_reset_puts_every_view_back(make_window: MakeWindow) -> None:
     window = make_window()
     before = {name: dock.geometry().left() for name, dock in window.views.docks.items()}
     window.views.tabifyDockWidget(window.views.docks["map"], window.views.docks["plan"])
-    assert len(seen(window)) == 1
+    assert len(seen(window)) == len(CAPTURE) - 1
     window.views.docks["map"].setFloating(True)
     QTest.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    assert seen(window) == {"map", "plan"}
+    assert seen(window) == CAPTURE
     after = {name: dock.geometry().left() for name, dock in window.views.docks.items()}
     assert after == {name: pytest.approx(left, abs=20) for name, left in before.items()}
 
@@ -425,12 +458,12 @@ def test_the_window_opens_as_it_was_left(make_window: MakeWindow, config_folder_
     window.close()
     again = make_window(folder=config_folder_of_test, size=None)
     assert (again.size(), again.geometry().topLeft()) == (window.size(), window.geometry().topLeft())
-    assert seen(again) == {"map"}
+    assert seen(again) == CAPTURE - {"plan"}
     assert not again._actions["trails"].isChecked()
     assert (again.settings.theme, again.settings.colour_map) == ("light", "cividis")
     assert again.grab().toImage().pixelColor(2, 200).lightness() > 128
     QTest.keyClick(again, Qt.Key.Key_2)
-    assert seen(again) == {"map", "plan"}
+    assert seen(again) == CAPTURE
     assert again.views.docks["plan"].is_ready
 
 
@@ -458,12 +491,17 @@ def test_files_that_cannot_be_used_are_told_and_the_window_opens_all_the_same(
     else:
         (config_folder_of_test / name).write_text(content)
     window = make_window(folder=config_folder_of_test)
-    assert seen(window) == {"map", "plan"}
+    assert seen(window) == CAPTURE
     assert window.health_panel.isVisible()
     (toast,) = window.toasts.shown
     assert "cannot be" in toast.what
     window.close()
-    assert json.loads((config_folder_of_test / "last.json").read_text())["views"] == ["map", "plan"]
+    assert json.loads((config_folder_of_test / "last.json").read_text())["views"] == [
+        "map",
+        "plan",
+        "range_time",
+        "events",
+    ]
 
 
 @pytest.mark.slow
@@ -524,7 +562,7 @@ def test_colours_change_while_it_runs_and_views_stay_where_they_were(make_window
         assert now == pytest.approx(former, rel=0.01)
     assert window.health_panel.badge.text() == window.status_badge.text() == "SIMULATED"
     assert window.status_badge.isVisible()
-    assert window.transport.slider.maximum() == 29
+    assert window.transport.slider.maximum() == 1450
     QTest.keyClick(window, Qt.Key.Key_F1)  # the keys still belong to the window
     assert window.overlay.isVisible()
     spin(20)
@@ -590,7 +628,7 @@ def test_space_presses_a_button_that_was_reached_with_tab_and_else_plays(make_wi
     mode = window.timeline.mode
     QTest.keyClick(focused, Qt.Key.Key_Space)
     assert window.timeline.mode is mode
-    assert len(seen(window)) == 1
+    assert len(seen(window)) == len(CAPTURE) - 1
     QTest.keyClick(QApplication.focusWidget() or window, Qt.Key.Key_Escape)
     assert QApplication.focusWidget() is window
 

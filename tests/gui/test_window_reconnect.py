@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("PySide6.QtWidgets")
 pytest.importorskip("pyqtgraph")
 
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QApplication
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
@@ -84,9 +85,11 @@ def test_a_banner_says_why_nothing_comes_and_goes_when_the_device_is_there_again
     assert cable.feeds[1].calls[0][0] == "walk-part2.h5"  # type: ignore[index]
     assert window.timeline.gaps == (seen,)
     spin_until(lambda: len(window.timeline) > 3 * seen)
-    window.transport.slider.grab()
     window.grab().save(str(shots / "gap-1280.png"))
-    assert "broken" in window.transport.slider.toolTip()
+    slider, (gap,) = window.transport.slider, window.timeline.gap_spans
+    assert gap.away
+    middle = slider.x_at((gap.start_s + gap.stop_s) / 2.0)
+    assert "the device was away for" in slider.tip_at(QPoint(middle, slider.height() // 2))
 
 
 def test_time_goes_on_through_a_gap_and_history_does_not_reach_back_through_it() -> None:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.session import Session
+from isactrack.acquisition.snapshot import Snapshot
 from isactrack.cli import _capture
 from isactrack.cli.main import run
 from isactrack.drivers.registry import open_device
@@ -71,6 +72,11 @@ def both(make_window: MakeWindow, **options: Any) -> MainWindow:
     window = make_window(SyntheticFeed, lambda: SyntheticFeed(make=radio_snapshot), **options)
     spin_until(lambda: window.shows_frame)
     return window
+
+
+def arrived(index: int) -> Snapshot:
+    """Return a radio's snapshot that knows when it came on the host's clock."""
+    return replace(radio_snapshot(index), host_monotonic_ns=10**12 + index * 50_000_000)
 
 
 def test_two_sensors_stand_beside_one_another_each_with_its_name_badge_and_views(
@@ -140,7 +146,7 @@ def test_one_transport_moves_all(make_window: MakeWindow) -> None:
     assert first.position == len(first) - 1 and second.position == len(second) - 1
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 def test_overlaid_they_share_one_plan_of_the_room(make_window: MakeWindow, shots: Path, theme: str) -> None:
     window = both(make_window)
     window.set_theme(theme)
@@ -234,10 +240,10 @@ def test_a_sensor_that_cannot_be_opened_is_lost_or_ends_leaves_the_other_going(
 
 
 def test_a_view_asks_its_own_sensor_for_a_time(make_window: MakeWindow) -> None:
-    window = both(make_window)
+    window = make_window(SyntheticFeed, lambda: SyntheticFeed(make=arrived))
     second = window.sensors.panes[1]
-    spin_until(lambda: len(second.stream.timeline) > 12)
-    second.views.seek_requested.emit(0.25)
+    spin_until(lambda: window.shows_frame and len(second.stream.timeline) > 12)
+    second.views.seek_requested.emit(arrived(5).host_monotonic_ns)
     assert window.stream is second.stream
     assert second.stream.timeline.current is not None
     assert second.stream.timeline.current.index == 5 and second.stream.timeline.mode is Mode.FROZEN
@@ -306,6 +312,7 @@ def _simulated(url: str) -> SessionFeed:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_simulated_devices_are_shown_at_one_time_and_recorded_whole_then_played_together(
     make_window: MakeWindow, tmp_path: Path, shots: Path, app: QApplication
 ) -> None:

@@ -1,0 +1,207 @@
+"""One scene item for any number of spots of the same size at every zoom, with a short text beside each."""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPaintEngine, QPainter, QPen, QPixmap, QTransform
+from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from isactrack.gui.qt.painting import painted_safely
+from isactrack.gui.qt.strokes_item import bounds_of, mapped
+from isactrack.gui.qt.symbols import CORNER_REACH, draw_symbol
+
+_LABEL_CORNER = QPointF(5.0, -5.0)
+"""Lower left corner of a text, in pixels from its spot."""
+_LABEL_MARGIN = 3.0
+_REACH_PX = 64.0
+"""How far from its spot a text may reach: an id of six digits does not."""
+_MOST_PICTURES = 1000
+
+_Look = TypeVar("_Look", bound=Hashable)
+
+
+class SpotLook(NamedTuple):
+    """How a spot looks.
+
+    Attributes
+    ----------
+    diameter_px
+        Diameter to the middle of the outline.
+    outline, width_px, dashed
+        Colour of the outline (``"#rrggbb"`` or ``"#aarrggbb"``), its width, and whether it is dashed.
+    filling
+        Colour inside; None for nothing.
+    symbol
+        Shape, see `isactrack.gui.qt.symbols.draw_symbol`.
+    """
+
+    diameter_px: float
+    outline: str
+    width_px: float = 1.0
+    dashed: bool = False
+    filling: str | None = None
+    symbol: str = "o"
+
+
+class Label(NamedTuple):
+    """A text on a plate, which keeps it readable on whatever lies below."""
+
+    text: str
+    colour: str
+    plate: str
+
+
+class SpotsItem(QGraphicsItem):
+    """Draws spots and the texts beside them.
+
+    On the screen they are pictures that are drawn once for each look and text; in a file of vectors they are drawn each
+    time.
+
+    Parameters
+    ----------
+    font
+        Of the texts.
+    """
+
+    def __init__(self, font: QFont | None = None) -> None:
+        super().__init__()
+        self._font = font or QFont()
+        self._metrics = QFontMetricsF(self._font)
+        self._pictures: dict[Hashable, tuple[QPointF, QPixmap]] = {}
+        self._ratio = 1.0
+        self._bounds = QRectF()
+        self._points: NDArray[np.float64] = np.zeros((0, 2))
+        self._looks: list[SpotLook] = []
+        self._labels: list[Label] = []
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """Where the spots are (n, 2)."""
+        return self._points
+
+    @property
+    def label_texts(self) -> list[str]:
+        """Texts that are shown."""
+        return [label.text for label in self._labels]
+
+    def set_spots(
+        self, points: NDArray[np.float64], looks: SpotLook | Sequence[SpotLook], labels: Sequence[Label] = ()
+    ) -> None:
+        """Draw these spots instead of the former ones; where a coordinate is not finite, nothing is drawn.
+
+        Parameters
+        ----------
+        points
+            Places (n, 2) in the coordinates of the plot.
+        looks
+            How they look, one for all or one for each.
+        labels
+            Texts beside them, one for each or none.
+        """
+        if isinstance(looks, SpotLook):
+            looks = [looks] * len(points)
+        finite = np.isfinite(points).all(axis=1)
+        if not finite.all():
+            kept = np.flatnonzero(finite).tolist()
+            points, looks = points[finite], [looks[k] for k in kept]
+            labels = [labels[k] for k in kept] if labels else ()
+        self._points, self._looks, self._labels = points, list(looks), list(labels)
+        bounds = bounds_of(points)
+        if bounds != self._bounds:
+            self.prepareGeometryChange()
+            self._bounds = bounds
+        self.update()
+
+    def boundingRect(self) -> QRectF:  # noqa: N802 - Qt's name
+        """Return the bounds in the coordinates of the plot, with room for spots and texts."""
+        views = self.scene().views() if self._looks else []
+        if not views:
+            return self._bounds
+        to_device = self.deviceTransform(views[0].viewportTransform())
+        x = _REACH_PX / max(abs(to_device.m11()), 1e-6)
+        y = _REACH_PX / max(abs(to_device.m22()), 1e-6)
+        return self._bounds.adjusted(-x, -y, x, y)
+
+    @painted_safely
+    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
+        """Draw."""
+        if not self._looks:
+            return
+        at = [QPointF(x, y) for x, y in mapped(painter.worldTransform(), self._points).tolist()]
+        painter.save()
+        try:
+            painter.setWorldTransform(QTransform())
+            if painter.paintEngine().type() is QPaintEngine.Type.Raster:
+                self._draw_pictures(painter, at)
+            else:
+                self._draw_vectors(painter, at)
+        finally:
+            painter.restore()
+
+    def _draw_pictures(self, painter: QPainter, at: Sequence[QPointF]) -> None:
+        ratio = painter.device().devicePixelRatioF()
+        if ratio != self._ratio or len(self._pictures) > _MOST_PICTURES:
+            self._ratio, self._pictures = ratio, {}
+        kept = self._pictures
+        for point, look in zip(at, self._looks, strict=True):
+            corner, picture = kept.get(look) or self._picture(look, _place_of(look), _draw_spot)
+            painter.drawPixmap(point + corner, picture)
+        for point, label in zip(at, self._labels, strict=False):
+            corner, picture = kept.get(label) or self._picture(label, self._plate_of(label), self._draw_label)
+            painter.drawPixmap(point + corner, picture)
+
+    def _draw_vectors(self, painter: QPainter, at: Sequence[QPointF]) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font)
+        for point, look in zip(at, self._looks, strict=True):
+            _draw_spot(painter, point, look)
+        for point, label in zip(at, self._labels, strict=False):
+            self._draw_label(painter, point, label)
+
+    def _picture(
+        self, look: _Look, place: QRectF, draw: Callable[[QPainter, QPointF, _Look], None]
+    ) -> tuple[QPointF, QPixmap]:
+        """Make the picture of something; return it with where its corner is from its spot."""
+        size = place.size() * self._ratio
+        picture = QPixmap(math.ceil(size.width()), math.ceil(size.height()))
+        picture.setDevicePixelRatio(self._ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font)
+        draw(painter, -place.topLeft(), look)
+        painter.end()
+        self._pictures[look] = place.topLeft(), picture
+        return self._pictures[look]
+
+    def _draw_label(self, painter: QPainter, at: QPointF, label: Label) -> None:
+        plate = self._plate_of(label).translated(at)
+        painter.fillRect(plate, QColor(label.plate))
+        painter.setPen(QColor(label.colour))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, label.text)
+
+    def _plate_of(self, label: Label) -> QRectF:
+        """Return where a text is drawn, in pixels from its spot."""
+        width = math.ceil(self._metrics.horizontalAdvance(label.text) + 2.0 * _LABEL_MARGIN)
+        height = math.ceil(self._metrics.height())
+        return QRectF(_LABEL_CORNER.x(), _LABEL_CORNER.y() - height, width, height)
+
+
+def _place_of(look: SpotLook) -> QRectF:
+    """Return where a spot is drawn, in pixels from its centre."""
+    reach = 1.0 if look.symbol == "o" else CORNER_REACH
+    half = math.ceil((reach * look.diameter_px + look.width_px) / 2.0) + 1
+    return QRectF(-half, -half, 2.0 * half, 2.0 * half)
+
+
+def _draw_spot(painter: QPainter, at: QPointF, look: SpotLook) -> None:
+    pen = QPen(QColor(look.outline), look.width_px)
+    if look.dashed:
+        pen.setDashPattern([1.6, 1.6])
+    painter.setPen(pen)
+    painter.setBrush(QBrush(Qt.BrushStyle.NoBrush) if look.filling is None else QColor(look.filling))
+    draw_symbol(painter, look.symbol, at, look.diameter_px)
