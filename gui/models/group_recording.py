@@ -61,8 +61,16 @@ class GroupRecording:
         self._report = report
         self._clock = clock
         self._markers = 0
-        controls = [control for _, control in self._parts()]
-        self.folder = controls[0].folder if controls else Path.cwd()
+
+    @property
+    def folder(self) -> Path:
+        """Where files without a folder go: that of the first sensor."""
+        return next((control.folder for _, control in self._parts()), Path.cwd())
+
+    @folder.setter
+    def folder(self, folder: Path) -> None:
+        for _, control in self._parts():
+            control.folder = folder
 
     def suggested_path(self) -> Path:
         """Return a path of which none of the files is taken, named after the time."""

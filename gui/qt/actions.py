@@ -48,7 +48,7 @@ def make_actions(window: QMainWindow, settings: UiSettings) -> Actions:
     settings
         What is switched on.
     """
-    on = {"trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "health": True}
+    on = {"trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "health": True, "arrange_beside": True}
     actions = Actions()
     for menu_name, commands in by_menu().items():
         menu = actions.menus[menu_name] = window.menuBar().addMenu(f"&{menu_name}")
@@ -129,7 +129,7 @@ def _switches(window: "MainWindow") -> dict[str, Callable[[bool], object]]:
         "grid": lambda on: window.set_look(grid=on),
         "health": window.show_health_panel,
         "tuning": window.tuning.setVisible,
-        "full_screen": window.set_full_screen,
+        "full_screen": lambda on: window.showFullScreen() if on else window.showNormal(),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -15,13 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from isactrack.errors import IsacError, RecordingError
 from isactrack.gui.models.arrangement import Arrangement
-from isactrack.gui.models.connect import RecentSources, Sources
-from isactrack.gui.models.feed import Feed, Opening
-from isactrack.gui.models.group_recording import GroupRecording, RecordControl
+from isactrack.gui.models.connect import Sources
+from isactrack.gui.models.feed import Opening
 from isactrack.gui.models.layouts import LayoutStore
-from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
@@ -33,13 +30,12 @@ from isactrack.gui.qt.exports import export_dialog
 from isactrack.gui.qt.health_panel import HealthPanel
 from isactrack.gui.qt.layout_keeper import LayoutKeeper
 from isactrack.gui.qt.marker_dialog import MarkerNote
-from isactrack.gui.qt.picture import ask_picture_path, picture_of
+from isactrack.gui.qt.picture import picture_of, save_picture
 from isactrack.gui.qt.placing import place_of, put_back
 from isactrack.gui.qt.record_bar import RecordBar
 from isactrack.gui.qt.sensor_window import SensorWindow
 from isactrack.gui.qt.shortcut_overlay import ShortcutOverlay
 from isactrack.gui.qt.source_badge import SourceBadge
-from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
 from isactrack.gui.qt.style import apply_theme
 from isactrack.gui.qt.toast import ToastStack
 from isactrack.gui.qt.transport_bar import TransportBar
@@ -83,19 +79,13 @@ class MainWindow(SensorWindow):
         folder: Path | None = None,
         sources: Sources | None = None,
     ) -> None:
-        super().__init__(opening, capacity)
+        super().__init__(opening, capacity, None if sources is None else (sources, folder))
         self._settings_store = SettingsStore(folder, self.report)
         self.settings = self._settings_store.load()
         self.theme = theme or THEMES[self.settings.theme]
         self._ticks = 0
         self._arranged = 1
-        self._group: GroupRecording | None = None
         self.setWindowTitle(f"{opening.name} – isactrack")
-        self.chooser = None if sources is None else SourceChooser(sources, RecentSources(folder, self.report), self)
-        if self.chooser is not None:
-            self.chooser.chosen.connect(self.switch)
-            self.chooser.added.connect(self.add_sensor)
-        self.setAcceptDrops(self.chooser is not None)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         _apply(self.theme)
         self._made = make_actions(self, self.settings)
@@ -120,9 +110,7 @@ class MainWindow(SensorWindow):
         self.setFocus()
         self._refresh_texts()
         self.taken.connect(self._on_taken)
-        self.could_not_open.connect(self._on_could_not_open)
         self.sensors_changed.connect(self._on_sensors_changed)
-        self._actions["arrange_beside"].setChecked(True)
         self.timer = QTimer(self)
         self.timer.setTimerType(Qt.TimerType.PreciseTimer)
         self.timer.timeout.connect(self.tick)
@@ -149,12 +137,6 @@ class MainWindow(SensorWindow):
         stream.make_control(self.settings.last_folder)
         self._show_transport()
         self._show_control()
-        if self.chooser is not None:
-            self.chooser.forget()
-
-    def _on_could_not_open(self, error: IsacError) -> None:
-        if self.chooser is not None:
-            self.chooser.fail(error)
 
     def _on_sensors_changed(self) -> None:
         self.marker_note.hide()
@@ -169,39 +151,7 @@ class MainWindow(SensorWindow):
         self._show_control()
         self._refresh_texts()
 
-    # --- another source ----------------------------------------------------------------------------------------------
-
-    def choose_source(self) -> None:
-        """Ask for a device or a recording; what is shown goes on until one is chosen."""
-        if self.chooser is not None:
-            self.chooser.ask(self.theme)
-
-    def add_sensor(self, open_feed: Callable[[], Feed], name: str) -> None:
-        """Show another source beside what is shown; see `SensorWindow.add_sensor`."""
-        self.layouts.hold()
-        super().add_sensor(open_feed, name)
-
-    def choose_another(self) -> None:
-        """Ask for a device or a recording to show beside what is shown."""
-        if self.chooser is not None:
-            self.chooser.ask(self.theme, adds=True)
-
-    def choose_file(self) -> None:
-        """Ask for a recording."""
-        if self.chooser is not None:
-            self.chooser.ask_file(self.settings.last_folder)
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
-        """Take one file."""
-        if dropped_file(event.mimeData()) is not None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
-        """Open the file that is dropped."""
-        path = dropped_file(event.mimeData())
-        if path is not None and self.chooser is not None:
-            event.acceptProposedAction()
-            self.chooser.open_file(path)
+    # --- what is shown of the sensors ---------------------------------------------------------------------------------
 
     def _show_health(self) -> None:
         """Show the health of the active sensor, and how the recording of all goes."""
@@ -216,18 +166,25 @@ class MainWindow(SensorWindow):
 
     def _show_control(self) -> None:
         """Let the record bar record all sensors that can be recorded."""
-        controls = [stream.control for stream in self.streams.items if stream.control is not None]
-        control: RecordControl | None = controls[0] if controls else None
-        if len(controls) > 1:
-            self._group = self._group or GroupRecording(self._recordable, self.report)
-            control = self._group
-        self.record_bar.set_control(control)
+        self.record_bar.set_control(self.record_control)
         self._show_health()
 
-    def _recordable(self) -> list[Stream]:
-        return [stream for stream in self.streams.items if stream.control is not None]
-
     # --- what the user can do ----------------------------------------------------------------------------------------
+
+    @property
+    def last_folder(self) -> str:
+        """Folder of the file that was saved or recorded last; empty for none."""
+        return self.settings.last_folder
+
+    def tell_saved(self, path: Path) -> None:
+        """Say that a file was saved, and begin there the next time."""
+        self._keep(last_folder=str(path.absolute().parent))
+        self.show_hint(f"saved {path}")
+        self.toasts.info(f"saved {path}")
+
+    def show_hint(self, text: str) -> None:
+        """Show a text where the pointer is read out."""
+        self._pointer.setText(text)
 
     def picture(self) -> bytes:
         """Return the window as it is now, as a PNG file."""
@@ -235,19 +192,7 @@ class MainWindow(SensorWindow):
 
     def save_snapshot(self, path: Path | None = None) -> None:
         """Save the window as PNG; ask for the file if none is given. The status bar says how it went."""
-        try:
-            picture = self.picture()
-            path = path or ask_picture_path(self, self.settings.last_folder)
-            if path is None:
-                return
-            write_picture(path, picture)
-        except RecordingError as error:
-            self._pointer.setText(str(error))
-            self.report(error)
-        else:
-            self._keep(last_folder=str(path.absolute().parent))
-            self._pointer.setText(f"saved {path}")
-            self.toasts.info(f"saved {path}")
+        save_picture(self, path)
 
     def export(self) -> None:
         """Ask what is to be exported; what is shown goes on meanwhile."""
@@ -358,18 +303,6 @@ class MainWindow(SensorWindow):
     def show_health_panel(self, wanted: bool) -> None:
         """Show the panel if it is wanted and there is something to say."""
         self.health_panel.setVisible(wanted and self.health is not None)
-
-    def set_full_screen(self, on: bool) -> None:
-        """Fill the screen, or do not."""
-        self.showFullScreen() if on else self.showNormal()
-
-    def frame(self, *, whole: bool) -> None:
-        """Show the range in which something is seen, or the whole range of the sensors."""
-        self.sensors.frame(whole=whole)
-
-    def show_view(self, name: str) -> None:
-        """Show a view of the active sensor and bring it before the tabs of its place."""
-        self.views.show_view(name)
 
     def arrange(self, arrangement: Arrangement) -> None:
         """Show the sensors beside one another, in one plan of the room, or both."""

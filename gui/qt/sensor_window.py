@@ -2,25 +2,32 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow, QStackedWidget
 
 from isactrack.errors import DeviceStateError, IsacError
 from isactrack.gui.models.arrangement import Arrangement
+from isactrack.gui.models.connect import RecentSources, Sources
 from isactrack.gui.models.faults import Faults, view_error
 from isactrack.gui.models.feed import Feed, Opening
+from isactrack.gui.models.group_recording import GroupRecording, RecordControl
 from isactrack.gui.models.paint_clock import PaintClock
 from isactrack.gui.models.stream import PATIENCE_S, Stream
 from isactrack.gui.models.streams import Streams
+from isactrack.gui.models.theme import Theme
 from isactrack.gui.models.timeline import Timeline
 from isactrack.gui.models.toasts import Toasts
 from isactrack.gui.qt.docks import DockArea
 from isactrack.gui.qt.empty_page import EmptyPage
+from isactrack.gui.qt.layout_keeper import LayoutKeeper
 from isactrack.gui.qt.lost_banner import LostBanner
 from isactrack.gui.qt.pane import Pane
 from isactrack.gui.qt.sensor_area import SensorArea
+from isactrack.gui.qt.source_chooser import SourceChooser, dropped_file
 from isactrack.gui.qt.view_dock import Look
 
 if TYPE_CHECKING:
@@ -38,22 +45,34 @@ class SensorWindow(QMainWindow):
         The feed of the first sensor, which is being opened.
     capacity
         Snapshots that a timeline keeps.
+    sources
+        How other sources are opened, and the folder of the viewer's files; None if there are no others.
     """
 
     taken = Signal(object)
     """The feed of a sensor is there; its stream."""
-    could_not_open = Signal(object)
-    """The feed of a sensor could not be opened; the error."""
     sensors_changed = Signal()
     """Another sensor is active, or one was added, taken out, or put in the place of another."""
 
-    def __init__(self, opening: Opening, capacity: int) -> None:
+    theme: Theme
+    """Colours."""
+    layouts: LayoutKeeper
+    """Arranges the views."""
+
+    def __init__(self, opening: Opening, capacity: int, sources: tuple[Sources, Path | None] | None) -> None:
         super().__init__()
         self.streams = Streams(Stream(opening, capacity))
         self.toasts = Toasts()
         self._capacity = capacity
         self._faults = Faults(self.toasts)
+        self._group = GroupRecording(self._recordable, self.report)
         self._retiring: list[threading.Thread] = []
+        self.chooser: SourceChooser | None = None
+        if sources is not None:
+            self.chooser = SourceChooser(sources[0], RecentSources(sources[1], self.report), self)
+            self.chooser.chosen.connect(self.switch)
+            self.chooser.added.connect(self.add_sensor)
+        self.setAcceptDrops(self.chooser is not None)
 
     def make_sensors(self, look: Look) -> SensorArea:
         """Make what shows the sensors, and return it."""
@@ -62,6 +81,40 @@ class SensorWindow(QMainWindow):
         self.sensors.chosen.connect(self.activate)
         self.sensors.removed.connect(self.remove_sensor)
         return self.sensors
+
+    # --- what is opened ----------------------------------------------------------------------------------------------
+
+    @property
+    def last_folder(self) -> str:
+        """Folder in which a file is asked for; empty for none."""
+        return ""
+
+    def choose_source(self) -> None:
+        """Ask for a device or a recording; what is shown goes on until one is chosen."""
+        if self.chooser is not None:
+            self.chooser.ask(self.theme)
+
+    def choose_another(self) -> None:
+        """Ask for a device or a recording to show beside what is shown."""
+        if self.chooser is not None:
+            self.chooser.ask(self.theme, adds=True)
+
+    def choose_file(self) -> None:
+        """Ask for a recording."""
+        if self.chooser is not None:
+            self.chooser.ask_file(self.last_folder)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Take one file."""
+        if dropped_file(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Open the file that is dropped."""
+        path = dropped_file(event.mimeData())
+        if path is not None and self.chooser is not None:
+            event.acceptProposedAction()
+            self.chooser.open_file(path)
 
     # --- the active sensor -------------------------------------------------------------------------------------------
 
@@ -188,6 +241,7 @@ class SensorWindow(QMainWindow):
         if len(self.streams) > 1 and last.feed is None and last.error is not None:
             self._put_in_place_of(last, open_feed, name)
             return
+        self.layouts.hold()
         stream = Stream(Opening(open_feed, name), self._capacity)
         try:
             self.streams.add(stream)
@@ -218,6 +272,23 @@ class SensorWindow(QMainWindow):
     def arrange(self, arrangement: Arrangement) -> None:
         """Show the sensors beside one another, in one plan of the room, or both."""
         self.sensors.arrange(arrangement)
+
+    def show_view(self, name: str) -> None:
+        """Show a view of the active sensor and bring it before the tabs of its place."""
+        self.views.show_view(name)
+
+    def frame(self, *, whole: bool) -> None:
+        """Show the range in which something is seen, or the whole range of the sensors."""
+        self.sensors.frame(whole=whole)
+
+    @property
+    def record_control(self) -> RecordControl | None:
+        """What records all sensors that can be recorded; None if there are none."""
+        found = self._recordable()
+        return self._group if len(found) > 1 else found[0].control if found else None
+
+    def _recordable(self) -> list[Stream]:
+        return [stream for stream in self.streams.items if stream.control is not None]
 
     def cancel_openings(self, timeout_s: float) -> None:
         """Wait for what is still being opened, so that no device is left half configured, at most so long (s)."""
@@ -266,5 +337,7 @@ class SensorWindow(QMainWindow):
             views.ask(lambda view: view.forget_run())
             views.set_look(placement=stream.placement)
             self.taken.emit(stream)
-        if stream.error is not None and not failed_before and stream.feed is None:
-            self.could_not_open.emit(stream.error)
+            if self.chooser is not None:
+                self.chooser.forget()
+        if stream.error is not None and not failed_before and stream.feed is None and self.chooser is not None:
+            self.chooser.fail(stream.error)
