@@ -40,6 +40,8 @@ _UNCLOSED = "recovered: the recording was not closed, its whole frames are shown
               help="Also record to this file (HDF5); of several sensors to one each, e.g. walk-radar.h5.")  # fmt: skip
 @click.option("--room", type=click.Path(dir_okay=False, path_type=Path), metavar="TOML",
               help="Draw the walls of the room: [room] of a session file, or of a file of its own.")  # fmt: skip
+@click.option("--arrange", type=click.Choice(["beside", "overlaid", "both"]), default="beside", show_default=True,
+              help="How several sensors share the window; also Alt+1, Alt+2, Alt+3.")  # fmt: skip
 @click.option("--choose", is_flag=True, help="Choose a device or a recording in the window first; also Ctrl+N.")
 @click.option("--light", is_flag=True, help="Light colours, for papers and slides; also Ctrl+Shift+T.")
 @click.option("--screenshot", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG",
@@ -56,6 +58,7 @@ def command(
     profile: Path | None,
     output: Path | None,
     room: Path | None,
+    arrange: str,
     choose: bool,
     light: bool,
     screenshot: Path | None,
@@ -69,6 +72,7 @@ def command(
     with held_interrupts():
         from isactrack.cli import _capture
         from isactrack.cli._sources import read_profile, read_room, source_file
+        from isactrack.gui.models.arrangement import Arrangement
         from isactrack.gui.models.connect import Sources
         from isactrack.gui.models.picture_file import check_picture
         from isactrack.gui.qt.app import run_viewer
@@ -97,7 +101,7 @@ def command(
             (partial(opener.open, name, profile_text, path), name) for name, path in zip(names, outputs, strict=True)
         ]
         run_viewer(
-            None if choose else opened[0][0], names[0], more=opened[1:],
+            None if choose else opened[0][0], names[0], more=opened[1:], arrangement=Arrangement(arrange),
             light=light, screenshot=screenshot, screenshot_after_s=after, reset_ui=reset_ui,
             sources=Sources(opener.choose, read_profile),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, RecordingError
+from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.connect import Sources
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.health_text import NOTHING_OPEN
@@ -41,6 +42,7 @@ def run_viewer(
     name: str,
     *,
     more: Sequence[tuple[Callable[[], Feed], str]] = (),
+    arrangement: Arrangement = Arrangement.BESIDE,
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
@@ -58,6 +60,8 @@ def run_viewer(
         What is opened, usually the URL.
     more
         What else is opened, to be shown beside it, and its names.
+    arrangement
+        How several sensors share the window.
     light
         Light colours, whatever was chosen before.
     screenshot
@@ -92,9 +96,9 @@ def run_viewer(
         if reset_ui:
             reset(folder)
         if screenshot is None:
-            watch = _show(open_feed, name, more, light, folder, None, interrupt, sources)
+            watch = _show(open_feed, name, more, arrangement, light, folder, None, interrupt, sources)
         else:
-            watch = _show(open_feed, name, more, light, None, screenshot_after_s, interrupt, None)
+            watch = _show(open_feed, name, more, arrangement, light, None, screenshot_after_s, interrupt, None)
     if watch.error is not None:
         raise watch.error
     if interrupt.happened:
@@ -109,6 +113,7 @@ def _show(
     open_feed: Callable[[], Feed] | None,
     name: str,
     more: Sequence[tuple[Callable[[], Feed], str]],
+    arrangement: Arrangement,
     light: bool,
     folder: Path | None,
     shoot_after_s: float | None,
@@ -127,6 +132,7 @@ def _show(
         _app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
         opening = Opening(_open_nothing, NOTHING_OPEN) if open_feed is None else Opening(open_feed, name)
         window = MainWindow(opening, LIGHT if light else None, folder=folder, sources=sources)
+        window.arrange(arrangement)
         loop = QEventLoop()
         window.closed.connect(loop.quit)
         watch = _Watch(window, name, shoot_after_s, interrupt)

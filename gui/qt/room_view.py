@@ -153,7 +153,7 @@ class _Marks:
         self._colours = colour, theme.raised
         self.tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=pg.mkBrush(colour))
-        self._labels = [pg.TextItem(anchor=(-0.6, 0.5), color=colour) for _ in ("Rx", "Tx")]
+        self._labels = [pg.TextItem(anchor=anchor, color=colour) for anchor in ((-0.6, 0.5), (0.5, -0.25))]
         for label in self._labels:
             label.setFont(font)
         self._names = (style.letter, f"{style.letter} Tx")

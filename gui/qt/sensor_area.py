@@ -200,6 +200,7 @@ class SensorArea(QWidget):
         for pane in self.panes:
             pane.setVisible(self.arrangement.shows_panes)
             pane.head.setVisible(several)
+            pane.head.set_short(on=shows_room and self.arrangement.shows_panes)
         if self.room is not None:
             self.room.setVisible(shows_room)
         self._watch.switch(on=several)

@@ -35,6 +35,7 @@ class SensorHead(QFrame):
         self.setObjectName("sensor_head")
         self._theme = theme
         self._active: bool | None = None
+        self._short = False
         self.mark = SensorMark(style, theme)
         self.name = ElidedLabel("")
         self.active = QLabel("active")
@@ -66,7 +67,7 @@ class SensorHead(QFrame):
         if self.state.toolTip() != text.state:
             self.state.set_text(text.state)
         self.state.setVisible(bool(text.state))
-        if text.banner is not None:
+        if text.banner is not None and not self._short:
             self.badge.show_banner(text.banner)
 
     def set_active(self, *, on: bool) -> None:
@@ -80,6 +81,11 @@ class SensorHead(QFrame):
             f"QFrame#sensor_head {{ background: {self._theme.panel}; border: 1px solid {line};"
             f" border-left: {4 if on else 1}px solid {line}; border-radius: 5px; }}"
         )
+
+    def set_short(self, *, on: bool) -> None:
+        """Leave out what stands in another head of this sensor too, so that its name has room."""
+        self._short = on
+        self.badge.setVisible(not on and bool(self.badge.text()))
 
     def set_style(self, style: SensorStyle) -> None:
         """Mark the sensor otherwise."""

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from isactrack.gui.models.room_overlay import SensorStyle
 from isactrack.gui.models.theme import Theme
+from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.symbols import draw_symbol
 
 _WIDTH, _HEIGHT, _DIAMETER = 34, 18, 11.0
@@ -44,6 +45,7 @@ class SensorMark(QWidget):
         """Return the room that line and letter need."""
         return QSize(_WIDTH + 4 + QFontMetrics(self.font()).horizontalAdvance("M"), _HEIGHT)
 
+    @painted_safely
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Draw."""
         colour = QColor(self._style.colour(light=self._theme.light))

@@ -345,7 +345,8 @@ def test_two_simulated_devices_are_shown_at_one_time_and_recorded_whole_then_pla
             assert "marker 1" in [event.text for event in recording.events]
             assert recording.pose != Pose()
     picture = tmp_path / "both.png"
-    assert run(["view", *map(str, files), "--screenshot", str(picture), "--after", "0.5s"]) == 0
+    command = ["view", *map(str, files), "--arrange", "both", "--screenshot", str(picture), "--after", "0.5s"]
+    assert run(command) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
