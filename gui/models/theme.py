@@ -26,13 +26,13 @@ class Theme:
 
 DARK = Theme(
     light=False, window="#171a1e", panel="#1d2126", plot="#111417", raised="#282d34", text="#d9dee4", muted="#8b949e",
-    line="#2d333a", grid="#3a424b", accent="#4c9fd1", wedge="#1a2026", ok="#69b98a", warn="#e3aa3c", bad="#ec6a5e",
+    line="#2d333a", grid="#3a424b", accent="#4c9fd1", wedge="#1a2026", ok="#69b98a", warn="#e3aa3c", bad="#ed6d61",
     simulated="#e3aa3c",
 )  # fmt: skip
 LIGHT = Theme(
-    light=True, window="#f3f4f6", panel="#ffffff", plot="#ffffff", raised="#e7eaed", text="#1f252b", muted="#616b75",
-    line="#d3d8dd", grid="#c3c9cf", accent="#1f6fa8", wedge="#f3f6f9", ok="#23804a", warn="#9a6200", bad="#bf3426",
-    simulated="#9a6200",
+    light=True, window="#f3f4f6", panel="#ffffff", plot="#ffffff", raised="#e7eaed", text="#1f252b", muted="#5f6973",
+    line="#d3d8dd", grid="#c3c9cf", accent="#1d6aa1", wedge="#f3f6f9", ok="#1f7341", warn="#8e5a00", bad="#bd3325",
+    simulated="#8e5a00",
 )  # fmt: skip
 
 THEMES = {"dark": DARK, "light": LIGHT}

@@ -274,5 +274,7 @@ def _table(titles: tuple[str, ...]) -> QTableWidget:
     header.setStretchLastSection(True)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setHighlightSections(False)
-    table.setStyleSheet("QTableWidget::item { padding: 0 8px 0 2px; }")
+    # Fusion pales the cell that has the keys so much that its text cannot be read.
+    chosen = "background: palette(highlight); color: palette(highlighted-text);"
+    table.setStyleSheet(f"QTableWidget::item {{ padding: 0 8px 0 2px; }} QTableWidget::item:selected {{ {chosen} }}")
     return table

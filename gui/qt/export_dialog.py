@@ -143,6 +143,10 @@ class ExportDialog(QDialog):
         self.progress = QProgressBar()
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
+        keep = self.progress.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(keep)
+        self.progress.hide()
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing() + 4)
@@ -336,6 +340,7 @@ class ExportDialog(QDialog):
             widget.setEnabled(not running)
         self.export_button.setEnabled(not running)
         self.close_button.setText("Cancel" if running else "Close")
+        self.progress.setVisible(running)
 
     def _show_span(self) -> None:
         snapshots = self._context.snapshots

@@ -19,7 +19,6 @@ from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.connect import Sources
 from isactrack.gui.models.feed import Opening
 from isactrack.gui.models.layouts import LayoutStore
-from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.stream import Stream
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS
@@ -205,6 +204,7 @@ class MainWindow(SensorWindow):
         # The views first: what is dressed is missing for a moment, and views take its room.
         self.sensors.set_look(replace(self.sensors.look, theme=self.theme))
         self.record_bar.set_theme(self.theme)
+        self.transport.set_theme(self.theme)
         self.tuning.set_theme(self.theme)
         self._dress()
         self._keep(theme=name)
@@ -316,7 +316,7 @@ class MainWindow(SensorWindow):
         self._status, self._pointer = QLabel(), QLabel()
         look = Look(
             self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
-            grid=self.settings.grid,
+            grid=self.settings.grid, past=self.settings.past,
         )  # fmt: skip
         self.make_sensors(look)
         self.sensors.pointed.connect(self._pointer.setText)
@@ -327,6 +327,10 @@ class MainWindow(SensorWindow):
         self.record_bar.failed.connect(self.report)
         self.record_bar.told.connect(self.toasts.info)
         self.record_bar.started.connect(lambda path: self._keep(last_folder=str(path.absolute().parent)))
+        self.transport = TransportBar(self.theme, self._actions)
+        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
+        self.transport.speed_chosen.connect(self._set_speed)
+        self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
 
     def _lay_out(self) -> None:
         self._upper = QHBoxLayout()
@@ -338,6 +342,7 @@ class MainWindow(SensorWindow):
         self._outer.setSpacing(6)
         self._outer.addLayout(self._upper, 1)
         self._outer.addWidget(self.record_bar)
+        self._outer.addWidget(self.transport)
         self.setCentralWidget(centre)
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
@@ -360,18 +365,11 @@ class MainWindow(SensorWindow):
             widget.deleteLater()
         self.health_panel = HealthPanel(self.theme, self.opening.name)
         self.health_panel.setVisible(False)
-        self.transport = TransportBar(self.theme, self._actions)
-        self.transport.loop_button.setToolTip(command("loop").tool_tip)
-        self.transport.speed_box.setToolTip("\n".join(command(name).tool_tip for name in ("slower", "faster")))
         self.status_badge = SourceBadge(self.theme)
-        self._dressed = [self.health_panel, self.transport, self.status_badge]
+        self._dressed = [self.health_panel, self.status_badge]
         self._upper.addWidget(self.health_panel)
-        self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
-        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
-        self.transport.speed_chosen.connect(self._set_speed)
-        self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()
         self._show_health()
 

@@ -1,6 +1,7 @@
 """The sensors of the window: each in a pane, beside one another, and the plan of the room with all of them."""
 
 from collections.abc import Callable
+from dataclasses import fields
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
@@ -175,10 +176,12 @@ class SensorArea(QWidget):
     def set_look(self, look: Look) -> None:
         """Let all look otherwise; other colours of the theme need new views."""
         former, self._look = self._look, look
+        own = ("theme", "placement")  # the one needs new views, the other is each sensor's
+        changes = {field.name: getattr(look, field.name) for field in fields(look) if field.name not in own}
         for pane in self.panes:
             if look.theme != former.theme:
                 pane.set_theme(look.theme)
-            pane.views.set_look(colour_map=look.colour_map, trails=look.trails, ids=look.ids, grid=look.grid)
+            pane.views.set_look(**changes)
         if self.room is not None:
             self.room.set_look(look)
 

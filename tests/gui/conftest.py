@@ -37,7 +37,7 @@ os.environ["ISACTRACK_CONFIG_DIR"] = _CONFIG.name
 RATE_HZ = 20.0
 RANGE_AXIS_M: NDArray[np.float64] = np.asarray(np.arange(192) * 0.047, np.float64)
 VELOCITY_AXIS_MPS: NDArray[np.float64] = np.asarray((np.arange(64) - 32) * 0.11, np.float64)
-SHOTS = Path(os.environ["ISACTRACK_SHOTS"]) if "ISACTRACK_SHOTS" in os.environ else None
+SHOTS = Path(os.environ["ISACTRACK_SHOTS"]).absolute() if "ISACTRACK_SHOTS" in os.environ else None
 
 
 def _targets(time_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
