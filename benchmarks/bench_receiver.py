@@ -22,9 +22,11 @@ xwr
     `DCA1000EVM.stream` of xwr, with its C extension if it has one: from the socket to frames, which are dropped.
 
 ``--with-viewer`` sends a simulated scene at one rate to a whole program instead: session, recording, pipeline with
-tracker, and the viewer, off screen, that paints at 30 Hz. Other runs hold the interpreter for 300 ms in each second, as
+tracker, and the viewer, off screen, that paints at 30 Hz; in one run with every view open, none behind another, while
+the window is resized without a pause. "skipped" is what was tracked but not painted, "p50/p99" the time from the last
+packet of a frame to its paint as the viewer measures it. Other runs hold the interpreter for 300 ms in each second, as
 a long call into an extension does, and collect garbage; with the receive buffer of an ordinary user; and with a thread
-in place of the process.
+in place of the process. ``--only "all views"`` runs those whose name holds that text.
 """
 
 import argparse
@@ -288,24 +290,37 @@ def measure(receiver: str, python: str, rate_hz: float, seconds: float, folder: 
     return Run(receiver=receiver, **sent, **received)
 
 
-def measure_live(rate_hz: float, seconds: float, folder: Path) -> None:
+def measure_live(rate_hz: float, seconds: float, folder: Path, only: str) -> None:
     """Run whole programs, and print what they lost."""
     import live_session
 
-    head = ("program", "packets/s", "sent", "lost", "overruns", "recorded", "tracked", "paints/s", "pictures/s")
-    print("{:42} {:>10} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9} {:>10}".format(*head))
+    head = (
+        "program",
+        "packets/s",
+        "sent",
+        "lost",
+        "overruns",
+        "recorded",
+        "tracked",
+        "paints/s",
+        "pictures/s",
+        "skipped",
+        "p50/p99 ms",
+    )
+    print("{:42} {:>10} {:>9} {:>8} {:>9} {:>9} {:>9} {:>9} {:>10} {:>8} {:>11}".format(*head))
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         scene = Path(scratch) / "scene.bin"
         live_session.write_scene(scene, live_session.bench_sensor(FRAME_SHAPE), SCENE_FRAMES)
         sender = ["--send", str(rate_hz), "--seconds", str(seconds), "--content", str(scene)]
-        for case in live_session.CASES:
+        for case in (one for one in live_session.CASES if only in one.name):
             sent, got = run_pair(["--live", json.dumps(asdict(case))], sender, sys.executable, folder)
             packets, seconds_live = -(-sent["sent_bytes"] // PAYLOAD), sent["sent_s"]
             lost = -(-(sent["sent_bytes"] - got["received_bytes"]) // PAYLOAD)
             print(
                 f"{case.name:42} {packets / seconds_live:10.0f} {packets:9} {lost:8} {got['overruns']:9} "
                 f"{got['recorded']:9} {got['recorded'] - got['skipped']:9} {got['paints'] / got['elapsed_s']:9.1f} "
-                f"{got['pictures'] / got['elapsed_s']:10.1f}",
+                f"{got['pictures'] / got['elapsed_s']:10.1f} {got['display_skipped']:8} "
+                f"{got['latency_p50_ms']:5.0f}/{got['latency_p99_ms']:.0f}",
                 flush=True,
             )
 
@@ -338,6 +353,7 @@ def main() -> None:
         action="store_true",
         help="measure a whole program, at 60,600 packets/s or the first of the rates",
     )
+    parser.add_argument("--only", default="", help="of --with-viewer, the programs whose name holds this text")
     parser.add_argument("--live", help=argparse.SUPPRESS)
     parser.add_argument("--content", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--receiver", choices=RECEIVERS, help=argparse.SUPPRESS)
@@ -354,7 +370,7 @@ def main() -> None:
         print(json.dumps(RECEIVERS[args.receiver](args.port, args.folder)))
         return
     if args.with_viewer:
-        measure_live(args.rates[0] if args.rates != RATES else LIVE_RATE_HZ, args.seconds, args.folder)
+        measure_live(args.rates[0] if args.rates != RATES else LIVE_RATE_HZ, args.seconds, args.folder, args.only)
         return
     pythons = dict.fromkeys(args.receivers, sys.executable) | {"xwr": args.xwr_python}
     head = ("receiver", "packets/s", "sent", "lost", "us/packet", "reading", "of a core", "to recv_into", "to xwr")

@@ -2,12 +2,14 @@
 
 import ctypes
 import gc
+import math
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isactrack.acquisition.pipeline import Pipeline
 from isactrack.acquisition.session import Session
@@ -23,27 +25,39 @@ from isactrack.frame import Frame
 from isactrack.recordings import RecordingHeader, RecordingWriter
 from isactrack.source import Source
 
+if TYPE_CHECKING:
+    from isactrack.gui.qt.docks import DockArea
+
 PAINT_MS = 33
 STALL_EVERY_MS = 1000
+RESIZE_MS = 40
+LEAST_SIZE, MOST_SIZE = (1280, 720), (1920, 1080)
+"""Sizes of the window between which it swings while it is resized."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is tried: who reads the socket, the buffer that is asked for, and how long the interpreter is held."""
+    """What is tried: who reads the socket, the buffer that is asked for, and how long the interpreter is held.
+
+    In a busy window every view is open, none behind another, and its size changes without a pause.
+    """
 
     form: str
     buffer_bytes: int
     stall_ms: int
+    busy_window: bool = False
 
     @property
     def name(self) -> str:
         """For the table."""
         stall = f", held {self.stall_ms} ms each s" if self.stall_ms else ""
-        return f"{self.form}, {self.buffer_bytes >> 10} KiB{stall}"
+        busy = ", all views, resized" if self.busy_window else ""
+        return f"{self.form}, {self.buffer_bytes >> 10} KiB{stall}{busy}"
 
 
 CASES = (
     Case("process", 64 << 20, 0),
+    Case("process", 64 << 20, 0, busy_window=True),
     Case("process", 64 << 20, 300),
     Case("process", 104 << 10, 300),  # the kernel takes it twice: the 208 KiB of an ordinary user
     Case("thread", 64 << 20, 300),
@@ -139,7 +153,9 @@ def run_live(
     writer = RecordingWriter(recording, header)
     session = Session(device, recorder=writer, pipeline=Pipeline(sensor))
     window = MainWindow(Opening(lambda: SessionFeed(session), "bench"), DARK)
-    window.resize(1280, 800)
+    window.resize(*LEAST_SIZE)
+    if case.busy_window:
+        open_every_view(window.views)
     views = window.findChildren(QGraphicsView)
     counter = PaintCounter()
     views[0].viewport().installEventFilter(counter)
@@ -158,14 +174,24 @@ def run_live(
         gc.collect()
         ctypes.PyDLL(None).usleep(1000 * case.stall_ms)  # keeps the lock, as a long call into an extension does
 
-    for interval_ms, work in ((PAINT_MS, paint), *([(STALL_EVERY_MS, stall)] if case.stall_ms else [])):
+    def resize() -> None:
+        share = 0.5 - 0.5 * math.cos(2.0 * math.pi * time.monotonic() / 4.0)
+        sides = (round(a + share * (b - a)) for a, b in zip(LEAST_SIZE, MOST_SIZE, strict=True))
+        window.resize(*sides)
+
+    works = [(PAINT_MS, paint)]
+    if case.stall_ms:
+        works.append((STALL_EVERY_MS, stall))
+    if case.busy_window:
+        works.append((RESIZE_MS, resize))
+    for interval_ms, work in works:
         timer = QTimer(window)
         timer.timeout.connect(work)
         timer.start(interval_ms)
-    window._opening.start()  # noqa: SLF001 - what run_viewer does, which this cannot use: it must count the paints
+    window.opening.start()
     window.show()
     loop.exec()
-    health, stats = session.health(), device.stats
+    health, stats, painted = session.health(), device.stats, window.paint_clock.stats()
     window.close()
     return {
         "received_bytes": (stats.frames + stats.missing_frames) * sensor.frame_bytes - stats.lost_bytes,
@@ -175,4 +201,24 @@ def run_live(
         "elapsed_s": health.elapsed_s,
         "paints": counter.count,
         "pictures": len(pictures),
+        "display_skipped": health.viewer_skipped + painted.skipped,
+        "latency_p50_ms": painted.latency_p50_ms,
+        "latency_p99_ms": painted.latency_p99_ms,
     }
+
+
+def open_every_view(area: "DockArea") -> None:
+    """Lay all views beside and below one another, so that all of them are drawn."""
+    from PySide6.QtCore import Qt
+
+    docks = list(area.docks.values())
+    half = -(-len(docks) // 2)
+    for dock in docks:
+        area.removeDockWidget(dock)
+    area.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, docks[0])
+    for left, right in pairwise(docks[:half]):
+        area.splitDockWidget(left, right, Qt.Orientation.Horizontal)
+    for upper, lower in zip(docks[:half], docks[half:], strict=False):
+        area.splitDockWidget(upper, lower, Qt.Orientation.Vertical)
+    for dock in docks:
+        dock.show()

@@ -65,6 +65,7 @@ COMMANDS = (
     Command("trails", "View", "Trails", ("T",), checkable=True),
     Command("ids", "View", "Track ids", ("I",), checkable=True),
     Command("grid", "View", "Grid and range rings", ("G",), checkable=True),
+    Command("past", "View", "Detections of the last seconds", ("D",), checkable=True),
     Command("health", "View", "Health panel", ("H",), checkable=True),
     Command("tuning", "View", "Settings of chain and tracker", ("U",), checkable=True),
     Command("colour_map", "View", "Next colour map", ("C",)),

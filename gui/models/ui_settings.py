@@ -33,7 +33,7 @@ class UiSettings:
         Name of the layout that was chosen last.
     last_folder
         Folder of the file that was saved last; empty for none.
-    trails, ids, grid
+    trails, ids, grid, past
         What the views show.
     geometry
         The window when it is not maximised; None if it was never placed.
@@ -50,6 +50,7 @@ class UiSettings:
     grid: bool = True
     geometry: Rectangle | None = None
     maximised: bool = False
+    past: bool = False
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> "UiSettings":
@@ -71,6 +72,7 @@ class UiSettings:
             trails=take(document, "trails", bool),
             ids=take(document, "ids", bool),
             grid=take(document, "grid", bool),
+            past="past" in document and take(document, "past", bool),  # files of earlier viewers are without it
             geometry=_geometry(document.get("geometry")),
             maximised=take(document, "maximised", bool),
         )

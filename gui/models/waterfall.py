@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -19,11 +18,11 @@ Column = tuple[float, FloatArray | None]
 ColumnOf = Callable[[Sequence[Snapshot], int], Column]
 """Returns the column of one of some snapshots, which may look back at those before."""
 
-_Key = tuple[int, float, int]
-
 _NEAR_STEPS: Final = 0.75
 _DEFAULT_STEP_S: Final = 0.05
 _MEDIAN_STRIDE: Final = 4
+_MOST_NEW: Final = 64
+"""Snapshots that may have come at once for what is shown to go on as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +68,9 @@ class Waterfall:
         """Make all columns anew the next time."""
         self._levels: NDArray[np.float32] = np.zeros((self.capacity, 0), dtype=np.float32)
         self._time_s: FloatArray = np.zeros(self.capacity)
-        self._slots: dict[_Key, int] = {}
+        # What is shown, and in which slot the column of each is; the snapshots are kept to know them again.
+        self._shown: list[Snapshot] = []
+        self._slots: list[int] = []
         self._free = list(range(self.capacity))
 
     def show(self, history: Sequence[Snapshot], column_of: ColumnOf) -> WaterfallImage:
@@ -82,15 +83,59 @@ class Waterfall:
         column_of
             Makes the column of a snapshot that is new here.
         """
-        first = self._first_shown(history)
-        keys = [_key(snapshot) for snapshot in history[first:]]
-        self._let_go(keys)
-        for k, key in enumerate(keys, first):
-            if key not in self._slots:
-                self._keep(key, *column_of(history, k))
-        slots = np.array([self._slots[key] for key in keys])
+        came = self._came(history)
+        if came is None:
+            self._begin(history, column_of)
+        else:
+            self._go_on(history, came, column_of)
+        slots = np.array(self._slots)
         time_s = np.maximum.accumulate(self._time_s[slots])
-        return self._image(time_s, slots, history[-1].time_s, self._before_s(history, first))
+        return self._image(time_s, slots, history[-1].time_s, self._before_s(history))
+
+    def _came(self, history: Sequence[Snapshot]) -> int | None:
+        """Return how many snapshots came after those that are shown; None if these are others, or time goes back."""
+        for came in range(min(_MOST_NEW, len(history)) if self._shown else 0):
+            if history[-1 - came] is self._shown[-1]:
+                stop = len(history) - came
+                known = min(stop, len(self._shown))
+                grows = all(history[k].time_s > history[k - 1].time_s for k in range(stop, len(history)))
+                same = list(history[stop - known : stop]) == self._shown[-known:]
+                return came if grows and same and not self._lacks(history, stop - known) else None
+        return None
+
+    def _lacks(self, history: Sequence[Snapshot], first: int) -> bool:
+        """Return whether the snapshot before the first that is known should be shown too."""
+        if first == 0 or len(history) - first >= self.capacity:
+            return False
+        before_s = history[first - 1].time_s
+        return before_s < history[first].time_s and history[-1].time_s - before_s <= self.span_s
+
+    def _go_on(self, history: Sequence[Snapshot], came: int, column_of: ColumnOf) -> None:
+        """Let go what is too old for what came, and add the columns of that."""
+        gone = max(0, len(self._shown) + came - min(len(history), self.capacity))
+        newest_s = history[-1].time_s
+        while gone < len(self._shown) and newest_s - self._shown[gone].time_s > self.span_s:
+            gone += 1
+        self._free += self._slots[:gone]
+        del self._shown[:gone], self._slots[:gone]
+        for k in range(len(history) - came, len(history)):
+            if newest_s - history[k].time_s <= self.span_s and len(history) - k <= self.capacity:
+                self._add(history[k], self._keep(*column_of(history, k)))
+
+    def _begin(self, history: Sequence[Snapshot], column_of: ColumnOf) -> None:
+        """Show other snapshots; columns that there are already stay."""
+        first = self._first_shown(history)
+        former = {id(snapshot): slot for snapshot, slot in zip(self._shown, self._slots, strict=True)}
+        kept = {id(snapshot) for snapshot in history[first:]}
+        self._free += [slot for one, slot in former.items() if one not in kept]
+        self._shown, self._slots = [], []
+        for k in range(first, len(history)):
+            slot = former.get(id(history[k]))
+            self._add(history[k], self._keep(*column_of(history, k)) if slot is None else slot)
+
+    def _add(self, snapshot: Snapshot, slot: int) -> None:
+        self._shown.append(snapshot)
+        self._slots.append(slot)
 
     def _first_shown(self, history: Sequence[Snapshot]) -> int:
         """Return where the last snapshots begin that fit the span, with times that grow."""
@@ -103,26 +148,23 @@ class Waterfall:
             first -= 1
         return first
 
-    def _before_s(self, history: Sequence[Snapshot], first: int) -> float | None:
+    def _before_s(self, history: Sequence[Snapshot]) -> float | None:
         """Return when the last one came that is too old to be shown: a gap may begin there. None if there is none."""
-        if first == 0 or len(history) - first >= self.capacity:
+        first = len(history) - len(self._shown)
+        if first == 0 or len(self._shown) >= self.capacity:
             return None
         before_s = history[first - 1].time_s
         return before_s if before_s < history[first].time_s else None
 
-    def _let_go(self, keys: Sequence[_Key]) -> None:
-        shown = set(keys)
-        for key in [key for key in self._slots if key not in shown]:
-            self._free.append(self._slots.pop(key))
-
-    def _keep(self, key: _Key, time_s: float, level_db: FloatArray | None) -> None:
+    def _keep(self, time_s: float, level_db: FloatArray | None) -> int:
+        """Keep a column and return its slot."""
         if level_db is not None and level_db.size != self._levels.shape[1]:
             # Another axis: what was kept has no place on it.
             self._levels = np.full((self.capacity, level_db.size), np.nan, dtype=np.float32)
         slot = self._free.pop()
-        self._slots[key] = slot
         self._time_s[slot] = time_s
         self._levels[slot] = np.nan if level_db is None else level_db
+        return slot
 
     def _image(
         self, time_s: FloatArray, slots: NDArray[np.intp], cursor_s: float, before_s: float | None
@@ -149,16 +191,8 @@ def median_power(power: NDArray[np.float32]) -> float:
     return float(np.median(power[::_MEDIAN_STRIDE, ::_MEDIAN_STRIDE]))
 
 
-def _key(snapshot: Snapshot) -> _Key:
-    """Return what no other snapshot has, not even one of another session."""
-    return snapshot.index, snapshot.time_s, snapshot.host_monotonic_ns
-
-
 def _gaps(time_s: FloatArray, step_s: float, start_s: float) -> tuple[tuple[float, float], ...]:
     """Return the spans between times further apart than usual, from `start_s` on."""
     half = 0.5 * step_s
-    return tuple(
-        (max(float(before) + half, start_s), float(after) - half)
-        for before, after in pairwise(time_s)
-        if after - before > GAP_STEPS * step_s
-    )
+    before = np.flatnonzero(np.diff(time_s) > GAP_STEPS * step_s).tolist()
+    return tuple((max(float(time_s[k]) + half, start_s), float(time_s[k + 1]) - half) for k in before)

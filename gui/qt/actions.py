@@ -47,7 +47,7 @@ def make_actions(window: QMainWindow, settings: UiSettings) -> Actions:
     settings
         What is switched on.
     """
-    on = {"trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "health": True}
+    on = {"trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "past": settings.past, "health": True}
     actions = Actions()
     for menu_name, commands in by_menu().items():
         menu = actions.menus[menu_name] = window.menuBar().addMenu(f"&{menu_name}")
@@ -122,6 +122,7 @@ def _switches(window: "MainWindow") -> dict[str, Callable[[bool], object]]:
         "trails": lambda on: window.set_look(trails=on),
         "ids": lambda on: window.set_look(ids=on),
         "grid": lambda on: window.set_look(grid=on),
+        "past": lambda on: window.set_look(past=on),
         "health": window.show_health_panel,
         "tuning": window.tuning.setVisible,
         "full_screen": window.set_full_screen,

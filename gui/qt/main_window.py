@@ -30,7 +30,6 @@ from isactrack.gui.models.picture_file import write_picture
 from isactrack.gui.models.reach import Reach
 from isactrack.gui.models.reconnect import ReconnectingFeed, placement_of
 from isactrack.gui.models.recording import control_of
-from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import THEMES, Theme, colour_map
 from isactrack.gui.models.timeline import DEFAULT_CAPACITY, SPEEDS, Mode, Timeline
 from isactrack.gui.models.toasts import Toasts
@@ -430,6 +429,7 @@ class MainWindow(QMainWindow):
         # The views first: what is dressed is missing for a moment, and views take its room.
         self.views.set_look(theme=self.theme)
         self.record_bar.set_theme(self.theme)
+        self.transport.set_theme(self.theme)
         self.lost_banner.set_theme(self.theme)
         self.tuning.set_theme(self.theme)
         self._dress()
@@ -551,7 +551,7 @@ class MainWindow(QMainWindow):
             VIEWS,
             Look(
                 self.theme, colour_map(self.settings.colour_map), trails=self.settings.trails, ids=self.settings.ids,
-                grid=self.settings.grid,
+                grid=self.settings.grid, past=self.settings.past,
             ),
         )  # fmt: skip
         self.views.pointed.connect(self._pointer.setText)
@@ -566,6 +566,11 @@ class MainWindow(QMainWindow):
         self.record_bar.told.connect(self.toasts.info)
         self.record_bar.started.connect(lambda path: self._keep(last_folder=str(path.absolute().parent)))
 
+        self.transport = TransportBar(self.theme, self._actions)
+        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
+        self.transport.speed_chosen.connect(lambda speed: self.timeline.set_speed(speed))
+        self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
+
     def _lay_out(self) -> None:
         self._upper = QHBoxLayout()
         self._upper.setSpacing(6)
@@ -578,6 +583,7 @@ class MainWindow(QMainWindow):
         self._outer.addWidget(self.lost_banner)
         self._outer.addLayout(self._upper, 1)
         self._outer.addWidget(self.record_bar)
+        self._outer.addWidget(self.transport)
         self.setCentralWidget(centre)
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
@@ -601,21 +607,14 @@ class MainWindow(QMainWindow):
         self.empty = EmptyPage(self.theme)
         self.health_panel = HealthPanel(self.theme, self.opening.name)
         self.health_panel.setVisible(False)
-        self.transport = TransportBar(self.theme, self._actions)
-        self.transport.loop_button.setToolTip(command("loop").tool_tip)
-        self.transport.speed_box.setToolTip("\n".join(command(name).tool_tip for name in ("slower", "faster")))
         self.status_badge = SourceBadge(self.theme)
-        self._dressed = [self.empty, self.health_panel, self.transport, self.status_badge]
+        self._dressed = [self.empty, self.health_panel, self.status_badge]
         self.stack.addWidget(self.empty)
         if self.timeline.current is None:
             self.stack.setCurrentWidget(self.empty)
         self._upper.addWidget(self.health_panel)
-        self._outer.addWidget(self.transport)
         self.statusBar().addPermanentWidget(self.status_badge)
         self.status_badge.hide()
-        self.transport.seek_requested.connect(lambda time_s: self.then_show(lambda: self.timeline.jump_time(time_s))())
-        self.transport.speed_chosen.connect(lambda speed: self.timeline.set_speed(speed))
-        self.transport.loop_chosen.connect(self._actions["loop"].setChecked)
         self._show_transport()
         self._refresh_health()
 

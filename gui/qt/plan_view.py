@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QPainterPath
-from PySide6.QtWidgets import QGraphicsView
+from PySide6.QtWidgets import QGraphicsView, QLabel, QWidget
 
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.geometry import polar_to_xy
@@ -25,6 +25,7 @@ from isactrack.gui.models.points import plan_readout
 from isactrack.gui.models.room import Placement
 from isactrack.gui.models.strokes import CROWD, TRAIL_LENGTH, Trails, arrows, ellipses
 from isactrack.gui.models.theme import Theme
+from isactrack.gui.models.track_card import card_text, past_detections, track_at
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
@@ -38,6 +39,9 @@ _LEGEND = (
     ("dot", "confirmed"), ("dashed ring", "coasted"), ("ring", "tentative"), ("small ring", "detection"),
     ("cross", "truth"),
 )  # fmt: skip
+_HOVER_PX = 14.0
+"""How near the pointer must be to a track."""
+_CARD_OFFSET = QPoint(14, 12)
 _RING_LABEL_END = 1.15
 """Where the label of a ring ends, in its widths from the end of the ring."""
 
@@ -60,7 +64,9 @@ class PlanView(View):
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, Legend(theme, _LEGEND))
         self._reach_m, self._range_max_m = 0.0, 0.0
-        self._show_trails, self._show_ids = True, True
+        self._show_trails, self._show_ids, self._show_past = True, True, False
+        self._snapshot: Snapshot | None = None
+        self._pointer: QPointF | None = None  # in the scene, while it is in the view
         self.framed = True  # until the user zooms or moves
         self._kept: QRectF | None = None  # what the user had zoomed to in the view before this one
         self.widget, self.plot = make_plot(theme, "x, to the right (m)", "y, along boresight (m)")
@@ -81,7 +87,7 @@ class PlanView(View):
         self._ellipses = StrokesItem(self._colour, 1.0)
         self._arrows = StrokesItem(self._colour, 1.6)
         self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
-        self._detections = SpotsItem()
+        self._past, self._detections = SpotsItem(), SpotsItem()
         self._tracks = SpotsItem(self._small_font())
         self._looks = track_looks(theme)
         self._tracks.setZValue(50)
@@ -89,19 +95,26 @@ class PlanView(View):
         self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
         self._tx_m: tuple[float, float] | None = None
         for item in (
-            self._wedge, self._rings, self._walls, self._ellipses, self._trails, self._truth, self._detections,
-            self._arrows, self._tracks, self._antennas,
+            self._wedge, self._rings, self._walls, self._ellipses, self._trails, self._past, self._truth,
+            self._detections, self._arrows, self._tracks, self._antennas,
         ):  # fmt: skip
             self.plot.addItem(item, ignoreBounds=True)
         self.body.addWidget(self.widget)
+        self.card = _make_card(theme, self.widget)
         self.widget.scene().sigMouseMoved.connect(self._on_mouse_moved)
+        self.widget.scene().sigMouseClicked.connect(self._on_mouse_clicked)
+        self.widget.viewport().installEventFilter(self)
 
     def show_snapshots(self, history: Sequence[Snapshot]) -> None:
-        """Draw the last of some snapshots; the others give the trails."""
-        snapshot = history[-1]
+        """Draw the last of some snapshots; the others give the trails, and where detections were before."""
+        snapshot = self._snapshot = history[-1]
         if snapshot.tx_position_m != self._tx_m:
             self._draw_antennas(snapshot.tx_position_m)
         self._detections.set_spots(snapshot.detections.position_m, SpotLook(6.0, f"#bf{self.theme.text[1:]}", 1.2))
+        self._past.set_spots(
+            past_detections(history) if self._show_past else np.zeros((0, 2)),
+            SpotLook(1.8, f"#59{self.theme.text[1:]}", 1.4),
+        )
         truth = snapshot.truth.position_m if snapshot.truth is not None else np.zeros((0, 2))
         self._truth.setData(truth[:, 0], truth[:, 1])
         width_px = 2.0 if len(snapshot.tracks) < CROWD else 1.0  # thin lines are drawn several times as fast
@@ -109,6 +122,7 @@ class PlanView(View):
         self._ellipses.set_strokes(ellipses(snapshot.tracks))
         self._arrows.set_strokes(arrows(snapshot.tracks), min(width_px, 1.6))
         self._draw_tracks(snapshot.tracks)
+        self._show_card()
 
     def set_trails(self, visible: bool) -> None:
         """Show or hide the trails, from the next snapshot on."""
@@ -117,6 +131,22 @@ class PlanView(View):
     def set_ids(self, visible: bool) -> None:
         """Show or hide the ids, from the next snapshot on."""
         self._show_ids = visible
+
+    def set_past(self, visible: bool) -> None:
+        """Show or hide the detections before, from the next snapshot on."""
+        self._show_past = visible
+
+    @property
+    def past(self) -> FloatArray:
+        """Places (n, 2) of the former detections that are drawn."""
+        return self._past.points
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Take the card away when the pointer leaves."""
+        if event.type() is QEvent.Type.Leave:
+            self._pointer = None
+            self._show_card()
+        return super().eventFilter(watched, event)
 
     def set_grid(self, visible: bool) -> None:
         """Show or hide the range rings and their labels."""
@@ -249,11 +279,53 @@ class PlanView(View):
         return font
 
     def _on_mouse_moved(self, position: QPointF) -> None:
+        inside = self.plot.getViewBox().sceneBoundingRect().contains(position)
+        self._pointer = QPointF(position) if inside else None
+        self._show_card()
         if not self.plot.sceneBoundingRect().contains(position):
             return
         at = self.plot.getViewBox().mapSceneToView(position)
         if math.isfinite(at.x()) and math.isfinite(at.y()):
             self.pointed.emit(plan_readout(at.x(), at.y()))
+
+    def _on_mouse_clicked(self, event: Any) -> None:
+        """Pick the track that is clicked."""
+        track = self._track_at(event.scenePos())
+        if track is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.track_picked.emit(track.track_id)
+
+    def _track_at(self, position: QPointF) -> Track | None:
+        """Return the track under a point of the scene."""
+        if self._snapshot is None:
+            return None
+        box = self.plot.getViewBox()
+        at = box.mapSceneToView(position)
+        return track_at(self._snapshot.tracks, at.x(), at.y(), _HOVER_PX * box.viewPixelSize()[0])
+
+    def _show_card(self) -> None:
+        """Say what is known of the track under the pointer, beside it and within the view."""
+        track = None if self._pointer is None else self._track_at(self._pointer)
+        if track is None or self._pointer is None:
+            self.card.hide()
+            return
+        self.card.setText(card_text(track))
+        self.card.adjustSize()
+        at = self.widget.mapFromScene(self._pointer) + _CARD_OFFSET
+        room = self.widget.rect().adjusted(0, 0, -self.card.width(), -self.card.height())
+        self.card.move(min(at.x(), room.right()), min(at.y(), room.bottom()))
+        self.card.show()
+
+
+def _make_card(theme: Theme, parent: QWidget) -> QLabel:
+    card = QLabel(parent)
+    card.setTextFormat(Qt.TextFormat.PlainText)
+    card.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    card.setStyleSheet(
+        f"background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.line}; border-radius: 4px; "
+        f"padding: 5px 8px; font-size: {SMALL_POINT_SIZE}pt;"
+    )
+    card.hide()
+    return card
 
 
 def _cross() -> QPainterPath:

@@ -7,11 +7,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPaintEngine, QPainter, QPen, QPixmap, QTransform
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPaintEngine, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from isactrack.gui.qt.painting import painted_safely
-from isactrack.gui.qt.strokes_item import bounds_of, mapped
+from isactrack.gui.qt.strokes_item import bounds_of, in_pixels, mapped
 
 _LABEL_CORNER = QPointF(5.0, -5.0)
 """Lower left corner of a text, in pixels from its spot."""
@@ -127,14 +127,12 @@ class SpotsItem(QGraphicsItem):
         """Draw."""
         if not self._looks:
             return
-        at = [QPointF(x, y) for x, y in mapped(painter.worldTransform(), self._points).tolist()]
-        painter.save()
-        painter.setWorldTransform(QTransform())
-        if painter.paintEngine().type() is QPaintEngine.Type.Raster:
-            self._draw_pictures(painter, at)
-        else:
-            self._draw_vectors(painter, at)
-        painter.restore()
+        with in_pixels(painter) as transform:
+            at = [QPointF(x, y) for x, y in mapped(transform, self._points).tolist()]
+            if painter.paintEngine().type() is QPaintEngine.Type.Raster:
+                self._draw_pictures(painter, at)
+            else:
+                self._draw_vectors(painter, at)
 
     def _draw_pictures(self, painter: QPainter, at: Sequence[QPointF]) -> None:
         ratio = painter.device().devicePixelRatioF()

@@ -1,6 +1,7 @@
 """One scene item for any number of straight pieces: no item is made or destroyed from frame to frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,11 @@ class StrokesItem(QGraphicsItem):
     @painted_safely
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
         """Draw."""
-        transform = painter.worldTransform()
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        # Without a transformation Qt draws straight lines many times faster.
-        painter.setWorldTransform(QTransform())
-        for pen, ends_m in self._strokes:
-            painter.setPen(pen)
-            draw_lines(painter, mapped(transform, ends_m.reshape(-1, 2)).reshape(-1, 4))
-        painter.restore()
+        with in_pixels(painter) as transform:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for pen, ends_m in self._strokes:
+                painter.setPen(pen)
+                draw_lines(painter, mapped(transform, ends_m.reshape(-1, 2)).reshape(-1, 4))
 
     def _pen(self, colour_number: int, opacity: float) -> QPen:
         colour = QColor(self._colour(colour_number))
@@ -70,6 +67,18 @@ class StrokesItem(QGraphicsItem):
         pen = QPen(colour, self._width_px)
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         return pen
+
+
+@contextmanager
+def in_pixels(painter: QPainter) -> Iterator[QTransform]:
+    """Paint in pixels, and give what maps to them: without a transformation Qt draws lines many times faster."""
+    transform = painter.worldTransform()
+    painter.save()
+    try:
+        painter.setWorldTransform(QTransform())
+        yield transform
+    finally:
+        painter.restore()
 
 
 def mapped(transform: QTransform, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -73,6 +73,9 @@ class View(Card):
     def set_trails(self, visible: bool) -> None:
         """Show or hide the trails of the tracks."""
 
+    def set_past(self, visible: bool) -> None:
+        """Show or hide the detections of former snapshots."""
+
     def set_ids(self, visible: bool) -> None:
         """Show or hide the ids of the tracks."""
 

@@ -41,6 +41,7 @@ class Look:
     trails: bool = True
     ids: bool = True
     grid: bool = True
+    past: bool = False
     placement: Placement = NOT_PLACED
 
     def tell(self, view: View) -> None:
@@ -49,6 +50,7 @@ class Look:
         view.set_trails(self.trails)
         view.set_ids(self.ids)
         view.set_grid(self.grid)
+        view.set_past(self.past)
         view.set_placement(self.placement)
 
 

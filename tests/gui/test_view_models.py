@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from isactrack.acquisition.snapshot import Snapshot
@@ -24,6 +26,7 @@ from isactrack.processing.range_azimuth import RangeAzimuthMap
 from isactrack.processing.slow_time import slow_time
 from isactrack.tracks import Track, TrackStatus
 from isactrack.units import SPEED_OF_LIGHT_MPS
+from tests.gui.conftest import snapshot
 
 MakeSnapshot = Callable[..., Snapshot]
 Array = NDArray[np.float64]
@@ -113,6 +116,25 @@ def test_each_column_is_made_once_and_memory_is_bounded(make_snapshot: MakeSnaps
     image = waterfall.show(history[:50], count)  # back in time: what is not kept any more is made again
     np.testing.assert_array_equal(image.level_db[0], range(34, 50))
     assert made[60:] == list(range(34, 44))
+
+
+EVERYTHING = at_times(snapshot, [0.1 * k + (5.0 if k >= 50 else 0.0) - (90.0 if k >= 70 else 0.0) for k in range(80)])
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 80), st.integers(1, 30)), min_size=1, max_size=12),
+    st.sets(st.integers(1, 79), max_size=30),
+    st.integers(2, 40),
+)
+@settings(max_examples=40, deadline=None)
+def test_what_is_kept_shows_what_is_made_anew(walk: list[tuple[int, int]], lost: set[int], capacity: int) -> None:
+    kept = [one for k, one in enumerate(EVERYTHING) if k not in lost]
+    waterfall = Waterfall(2.0, capacity)
+    for stop, length in walk:  # the cursor goes anywhere, with more or less of what was before it
+        history = kept[max(0, stop - length) : stop] or kept[:1]
+        image, fresh = waterfall.show(history, by_index), Waterfall(2.0, capacity).show(history, by_index)
+        np.testing.assert_array_equal(image.level_db, fresh.level_db)
+        assert (image.start_s, image.end_s, image.gaps_s) == (fresh.start_s, fresh.end_s, fresh.gaps_s)
 
 
 def test_a_clock_that_began_anew_cuts_what_was_before(make_snapshot: MakeSnapshot) -> None:

@@ -550,8 +550,10 @@ def test_colours_change_while_it_runs_and_views_stay_where_they_were(make_window
     plan.plot.getViewBox().sigRangeChangedManually.emit([True, True])
     spin(20)
     zoomed, levels = plan.plot.viewRange(), view.map.levels
+    bar, place = window.transport, window.transport.geometry()
     modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(window, Qt.Key.Key_T, modifiers)
+    assert window.transport is bar and bar.isVisible() and bar.geometry() == place  # it is never away
     spin(60)
     assert window.grab().toImage().pixelColor(2, 200).lightness() > 128
     new_view: Any = window.views.docks["map"].view

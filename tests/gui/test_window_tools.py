@@ -66,7 +66,9 @@ def test_what_is_seen_can_be_exported(show: Callable[[Callable[[], Feed]], MainW
     window = show(open_feed)
     spin_until(lambda: len(window.timeline) > 5)
     dialog = export_dialog(window)
-    assert [dialog.view.itemText(k) for k in range(dialog.view.count())] == ["Range–Doppler", "Plan"]
+    seen = [dock.view.title for dock in window.views.docks.values() if dock.is_seen and dock.view is not None]
+    assert [dialog.view.itemText(k) for k in range(dialog.view.count())] == seen
+    assert seen[:2] == ["Range–Doppler", "Plan"]
     another = window.views.docks["plan"].another(window.views.docks["plan"].view)  # type: ignore[arg-type]
     another.show_snapshots(window.timeline.kept)
     another.deleteLater()
