@@ -8,7 +8,7 @@ from isactrack.gui.models.shortcuts import by_menu, in_columns
 from isactrack.gui.qt.painting import painted_safely
 
 _COLUMNS = 3
-_TEXT_WIDTH = 216
+_TEXT_WIDTH = 256
 
 
 class ShortcutOverlay(QWidget):
