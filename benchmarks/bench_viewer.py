@@ -252,17 +252,14 @@ def run_program(url: str, layout: str, seconds: float) -> tuple[PaintStats, Heal
 
 def print_latencies(seconds: float) -> None:
     """Print from the last packet to the paint."""
-    print(
-        f"\n{'last packet to paint, 1280 x 720':58} {'frames/s':>9} {'paints/s':>9} {'p50 ms':>7} {'p99 ms':>7} {'skipped':>8}"
-    )
+    head = ("last packet to paint, 1280 x 720", "frames/s", "paints/s", "p50 ms", "p99 ms", "skipped")
+    print("\n{:58} {:>9} {:>9} {:>7} {:>7} {:>8}".format(*head))
     for url in ("sim://awr1642?scene=crossing&seed=0", "sim://bistatic?scene=lab-crossing&seed=0"):
         for layout in ("Capture", "Debug"):
             paint, health = run_program(url, layout, seconds)
-            print(
-                f"{url + ', ' + layout:58} {health.frame_rate_hz:9.1f} {paint.rate_hz:9.1f} {paint.latency_p50_ms:7.1f} "
-                f"{paint.latency_p99_ms:7.1f} {paint.skipped:8}",
-                flush=True,
-            )
+            measured = (health.frame_rate_hz, paint.rate_hz, paint.latency_p50_ms, paint.latency_p99_ms, paint.skipped)
+            row = "{:58} {:9.1f} {:9.1f} {:7.1f} {:7.1f} {:8}"
+            print(row.format(f"{url}, {layout}", *measured), flush=True)
 
 
 def print_run(title: str, paints_hz: list[float], core: float) -> None:

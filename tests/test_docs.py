@@ -37,6 +37,17 @@ def test_links_between_documents_resolve(document: Path) -> None:
     assert dead == []
 
 
+def test_every_picture_is_shown_and_every_one_that_is_shown_is_there() -> None:
+    shown = {
+        (document.parent / link).resolve()
+        for document in DOCUMENTS
+        for link in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    }
+    assert sorted(shown) == sorted((ROOT / "docs" / "images").iterdir())
+    of_the_viewer = [path for path in shown if path.name.startswith(("first-", "state-"))]
+    assert len(of_the_viewer) > 5 and max(path.stat().st_size for path in of_the_viewer) < 200_000
+
+
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     """Yield where and what of each `isactrack` command in the code blocks of the documents."""
     for document in DOCUMENTS:

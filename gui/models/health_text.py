@@ -267,7 +267,10 @@ def _disk_text(health: Health) -> str:
     if health.elapsed_s <= _SETTLE_S or not health.recorded_bytes:
         return bytes_text(free)
     left_s = free * health.elapsed_s / health.recorded_bytes
-    return f"{bytes_text(free)}, {'> 99 h' if left_s > 99 * 3600 else duration_text(left_s)}"
+    hours = left_s / 3600
+    # Minutes of many hours tell nobody anything, and the panel has no room for them.
+    left = "> 99 h" if hours > 99 else f"{hours:.0f} h" if hours >= 10 else duration_text(left_s)
+    return f"{bytes_text(free)}, {left}"
 
 
 def _disk_status(free: int | None) -> Status:

@@ -26,7 +26,7 @@ class HealthPanel(QFrame):
     def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card")
-        self.setFixedWidth(304)
+        self.setFixedWidth(316)
         self._theme = theme
         self._values: dict[str, QLabel] = {}
         self._shown: dict[str, Row] = {}

@@ -36,6 +36,7 @@ RADAR = "sim://awr1642?scene=crossing&seed=7"
 RADIO_BAD = "sim://bistatic?scene=lab-walk&link=usb&fault=unplug@4s+1s"
 PROFILE_OF_A_RADIO = Path(__file__).parents[2] / "drivers" / "bistatic" / "default_profile.toml"
 FRAMES = 50
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ def broken(entry: ViewEntry, where: str) -> tuple[Any, str, type[View]]:
     return importlib.import_module(module), name, type(name, (cast(type[View], entry.load()),), {where: fail})
 
 
-@pytest.mark.parametrize("entry", VIEWS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [pytest.param(one, id=one.name, marks=() if one.layouts else SLOW) for one in VIEWS])
 def test_an_exception_in_a_view_stops_that_view_alone_and_the_recording_is_complete(
     faulty: Lab, entry: ViewEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,7 @@ class Reader:
         context = lab(self.folder / "settings")
         self.lab = context.__enter__()
         self._leave = partial(context.__exit__, None, None, None)
-        self.lab.connect(source, frames=40)
+        self.lab.connect(source, frames=25)
 
     def press(self, token: str) -> None:
         """Press a button that has this text in the dialog, else keys."""
@@ -111,7 +111,7 @@ class Reader:
             self.lab.window.activateWindow()
             self.lab.until(self.lab.window.isActiveWindow)
         QTest.keySequence(target or self._overlay() or self.lab.window, keys)
-        spin(250)  # that long people look before they press the next one
+        spin(100)  # that long people look before they press the next one
 
     def type(self, text: str) -> None:
         """Type where the page says so: into the dialog, or the line that asks."""

@@ -201,7 +201,7 @@ def test_worried(stage: Stage, shot: Shot) -> None:
     window = stage.live(feed)
     feed.start_recording(Path("/srv/lab/awr1642-20260504T093012Z.h5"), RecordingLimits())
     feed.state = replace(
-        feed.state, latency_p50_ms=1234.0, latency_p99_ms=23456.0, lost_bytes=123_456_789, received_bytes=987_654_321,
+        feed.state, latency_p50_ms=1234.0, latency_p99_ms=23456.0, lost_bytes=123_456_789, lost_share=0.1234,
         incomplete_frames=12345, recorder_queue=123, disk_free_bytes=77_600_000_000, frame_rate_hz=12.3,
     )  # fmt: skip
     spin_until(lambda: bool(window.health_panel.worry_text) and "free" in window.record_bar.status.text())
