@@ -123,7 +123,8 @@ def _hides_a_part(widget: QWidget) -> bool:
     if not isinstance(widget, QScrollArea):
         return False
     fixed = widget.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-    return fixed and widget.widget().width() > widget.viewport().width() + _SLACK
+    content = widget.widget()
+    return fixed and content is not None and content.width() > widget.viewport().width() + _SLACK
 
 
 def _name(widget: QWidget | None) -> str:
