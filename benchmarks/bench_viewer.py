@@ -10,7 +10,12 @@ baseline is what one writes with pyqtgraph at first: an image, a scatter plot, a
 
 The second table runs windows at the viewer's own pace, where a new result comes for each tick of its clock: paints of
 map and plan a second as Qt delivers them, and the CPU time of the whole process, Qt's included, over the time that
-passed. All is drawn in memory, without a screen and without a graphics card.
+passed.
+
+The third table runs the whole program on simulated devices at their own pace: what the viewer measures of itself, from
+the arrival of a frame's last packet to the end of the paint that shows it, and what it skipped.
+
+All is drawn in memory, without a screen and without a graphics card.
 """
 
 import argparse
@@ -28,9 +33,13 @@ import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QEventLoop, QObject, QRectF, Qt, QTimer, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QGraphicsView, QHBoxLayout, QWidget
 
-from isactrack.acquisition.snapshot import Snapshot
-from isactrack.gui.models.feed import Opening
+from isactrack.acquisition.pipeline import Pipeline
+from isactrack.acquisition.session import Session
+from isactrack.acquisition.snapshot import Health, Snapshot
+from isactrack.drivers.registry import open_device
+from isactrack.gui.models.feed import Opening, SessionFeed
 from isactrack.gui.models.levels import track_colour
+from isactrack.gui.models.paint_clock import PaintClock, PaintStats
 from isactrack.gui.models.strokes import TRAIL_LENGTH
 from isactrack.gui.models.theme import DARK
 from isactrack.gui.models.views import VIEWS
@@ -218,6 +227,41 @@ def print_windows(crowd: list[Snapshot], radio: list[Snapshot], seconds: float) 
             print_run(f"baseline, map and plan, {size[0]} x {size[1]}", *run_baseline(crowd, size, seconds))
 
 
+# --- a whole program -------------------------------------------------------------------------------------------------
+
+
+def run_program(url: str, layout: str, seconds: float) -> tuple[PaintStats, Health]:
+    """Show a device; return what the viewer measured of itself, and the session's health."""
+    device = open_device(url)
+    session = Session(device, pipeline=Pipeline(device.configure()))
+    window = MainWindow(Opening(lambda: SessionFeed(session), url), DARK)
+    window.resize(1280, 720)
+    window.layouts.show_layout(layout)
+    window.opening.start()
+    window.show()
+    loop = QEventLoop()
+    # What came while caches were cold is measured too, but not counted.
+    QTimer.singleShot(5000, lambda: setattr(window, "paint_clock", PaintClock()))
+    QTimer.singleShot(5000 + round(1e3 * seconds), loop.quit)
+    loop.exec()
+    result = window.paint_clock.stats(), session.health()
+    window.close()
+    window.deleteLater()
+    return result
+
+
+def print_latencies(seconds: float) -> None:
+    """Print from the last packet to the paint."""
+    head = ("last packet to paint, 1280 x 720", "frames/s", "paints/s", "p50 ms", "p99 ms", "skipped")
+    print("\n{:58} {:>9} {:>9} {:>7} {:>7} {:>8}".format(*head))
+    for url in ("sim://awr1642?scene=crossing&seed=0", "sim://bistatic?scene=lab-crossing&seed=0"):
+        for layout in ("Capture", "Debug"):
+            paint, health = run_program(url, layout, seconds)
+            measured = (health.frame_rate_hz, paint.rate_hz, paint.latency_p50_ms, paint.latency_p99_ms, paint.skipped)
+            row = "{:58} {:9.1f} {:9.1f} {:7.1f} {:7.1f} {:8}"
+            print(row.format(f"{url}, {layout}", *measured), flush=True)
+
+
 def print_run(title: str, paints_hz: list[float], core: float) -> None:
     """Print one row."""
     print(f"{title:44} {' / '.join(f'{one:.1f}' for one in paints_hz):>14} {100 * core:17.1f}", flush=True)
@@ -229,7 +273,8 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of each run of a window")
-    parser.add_argument("--skip-views", action="store_true", help="the second table only")
+    parser.add_argument("--skip-views", action="store_true", help="not the first table")
+    parser.add_argument("--skip-windows", action="store_true", help="not the second table")
     args = parser.parse_args()
     qInstallMessageHandler(lambda *_: None)  # the platform without a screen says what it cannot do
     app = QApplication(["bench"])
@@ -238,7 +283,9 @@ def main() -> None:
     print(f"{args.tracks} tracks with trails of {TRAIL_LENGTH}, map of 128 x 64; without a screen")
     if not args.skip_views:
         print_views(app, crowd, radio, args.rounds)
-    print_windows(crowd, radio, args.seconds)
+    if not args.skip_windows:
+        print_windows(crowd, radio, args.seconds)
+    print_latencies(args.seconds)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,11 @@ class ReplayDevice(Device):
         return self._recording.closed_cleanly
 
     @property
+    def recording(self) -> Recording:
+        """What is played; it is closed with the device."""
+        return self._recording
+
+    @property
     def recorded_events(self) -> list[Event]:
         """What happened while the recording was made, markers among it."""
         return list(self._recording.events)

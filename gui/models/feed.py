@@ -10,6 +10,7 @@ from isactrack.acquisition.recorder_tap import Recorder, RecordingLimits
 from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError, RecordingError
 from isactrack.events import Event
+from isactrack.gui.models.host_clock import UNKNOWN, HostClock
 from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 from isactrack.source import Source
@@ -120,6 +121,8 @@ class SessionFeed:
         What a recording holds of events, which are given out first.
     placement
         Where the sensor stands, and what is around it.
+    host_clock
+        The clock that says when its frames came.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class SessionFeed:
         make_recorder: Callable[[Path], Recorder] | None = None,
         events: Iterable[Event] = (),
         placement: Placement = NOT_PLACED,
+        host_clock: HostClock = UNKNOWN,
     ) -> None:
         self._session = session
         self._note = note
@@ -137,6 +141,7 @@ class SessionFeed:
         self._events_seen = 0
         self._closed = False
         self.placement = placement
+        self.host_clock = host_clock
         try:
             # Subscribe first: what is published before nobody listens to would be lost.
             self._live = session.health().source is not Source.REPLAY

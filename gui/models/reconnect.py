@@ -14,6 +14,7 @@ from isactrack.acquisition.snapshot import Health, Snapshot
 from isactrack.errors import DeviceError, DeviceStateError, IsacError
 from isactrack.events import Event, EventKind
 from isactrack.gui.models.feed import Feed, LiveFeed, SessionFeed
+from isactrack.gui.models.host_clock import UNKNOWN, HostClock
 from isactrack.gui.models.room import NOT_PLACED, Placement
 from isactrack.processing.products import Product
 
@@ -232,6 +233,12 @@ def placement_of(feed: Feed | None) -> Placement:
     """Return where the sensor of a feed stands, as far as that is known."""
     present = feed.present if isinstance(feed, ReconnectingFeed) else feed
     return present.placement if isinstance(present, SessionFeed) else NOT_PLACED
+
+
+def host_clock_of(feed: Feed | None) -> HostClock:
+    """Return the clock that says when the frames of a feed came, as far as that is known."""
+    present = feed.present if isinstance(feed, ReconnectingFeed) else feed
+    return present.host_clock if isinstance(present, SessionFeed) else UNKNOWN
 
 
 def session_of(feed: Feed | None) -> Session | None:

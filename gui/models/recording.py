@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -52,8 +52,8 @@ class RecordingStatus:
     ----------
     state
         Whether it runs.
-    path
-        The file, or the last one; None before the first.
+    paths
+        The files, or the last ones; empty before the first.
     text
         Elapsed time, size, free disk, and how long that will last; empty if nothing was recorded.
     warning
@@ -61,7 +61,7 @@ class RecordingStatus:
     """
 
     state: State
-    path: Path | None
+    paths: tuple[Path, ...]
     text: str
     warning: str
 
@@ -142,6 +142,10 @@ class RecordingControl:
         self.markers += 1
         return text
 
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Return the files that a recording to `path` is written to."""
+        return (path,)
+
     def add_note(self, marker: str, note: str) -> None:
         """Put a note on an earlier marker into the recording; the time of the marker stays its own."""
         self._target.mark(f"{marker}: {' '.join(note.split())}")
@@ -166,20 +170,35 @@ def control_of(feed: Feed, folder: str, health: Health | None) -> RecordingContr
     return RecordingControl(feed, where, "" if health is None else health.model)
 
 
-def recording_status(health: Health) -> RecordingStatus:
-    """Return what is shown of the recording of a session."""
-    path = None if health.recording_path is None else Path(health.recording_path)
-    if path is None:
-        return RecordingStatus(state=State.OFF, path=None, text="", warning="")
-    state = State.ON if health.recording else State.OFF
-    parts = [time_text(health.recorded_s), bytes_text(health.recorded_bytes)]
-    warning = "" if health.recording_error is None else str(health.recording_error)
-    if state is State.ON and health.disk_free_bytes is not None:
-        parts.append(f"{bytes_text(health.disk_free_bytes)} free")
-        left_s = time_to_full_s(health)
+def recording_status(*healths: Health) -> RecordingStatus:
+    """Return what is shown of the recording of a session, or of sessions that are recorded together."""
+    recorded = [health for health in healths if health.recording_path is not None]
+    on = [health for health in recorded if health.recording]
+    shown = on or recorded
+    paths = tuple(Path(health.recording_path) for health in shown if health.recording_path is not None)
+    if not shown:
+        return RecordingStatus(state=State.OFF, paths=(), text="", warning="")
+    size = sum(health.recorded_bytes for health in shown)
+    parts = [time_text(max(health.recorded_s for health in shown)), bytes_text(size)]
+    warning = next((str(health.recording_error) for health in recorded if health.recording_error is not None), "")
+    free = [health.disk_free_bytes for health in on if health.disk_free_bytes is not None]
+    if free:
+        parts.append(f"{bytes_text(min(free))} free")
+        left_s = _time_to_full_s(on)
         if left_s is not None and left_s < LOW_DISK_S:
             warning = f"the disk is full in {time_text(left_s)}"
-    return RecordingStatus(state=state, path=path, text="   ".join(parts), warning=warning)
+    return RecordingStatus(state=State.ON if on else State.OFF, paths=paths, text="   ".join(parts), warning=warning)
+
+
+def files_text(paths: Sequence[Path]) -> str:
+    """Return files as text: the first with its folder, the others by name."""
+    return ", ".join([str(paths[0]), *(path.name for path in paths[1:])]) if paths else ""
+
+
+def _time_to_full_s(healths: Sequence[Health]) -> float | None:
+    """Return how long the disk lasts if all write to the same one; the worst case."""
+    alone_s = [left for health in healths if (left := time_to_full_s(health)) is not None]
+    return 1.0 / sum(1.0 / max(left_s, 1e-3) for left_s in alone_s) if alone_s else None
 
 
 def time_to_full_s(health: Health) -> float | None:

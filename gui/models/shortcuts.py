@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
+from isactrack.gui.models.arrangement import TEXTS, Arrangement
 from isactrack.gui.models.layouts import BUILT_IN
 from isactrack.gui.models.views import VIEWS
 
@@ -71,6 +72,13 @@ COMMANDS = (
     Command("colour_map", "View", "Next colour map", ("C",)),
     Command("theme", "View", "Dark or light colours", ("Ctrl+Shift+T",)),
     Command("full_screen", "View", "Full screen", ("F11",), checkable=True),
+    Command("add_sensor", "Sensors", "Add a sensor: a device or a recording", ("Ctrl+Shift+N",)),
+    Command("remove_sensor", "Sensors", "Take the active sensor out", ("Ctrl+Shift+W",)),
+    Command("next_sensor", "Sensors", "Make the next sensor the active one", ("N",)),
+    *(
+        Command(f"arrange_{arrangement.value}", "Sensors", TEXTS[arrangement], (f"Alt+{number}",), checkable=True)
+        for number, arrangement in enumerate(Arrangement, start=1)
+    ),
     *(Command(f"view_{view.name}", "Window", f"View: {view.title}", (view.key,)) for view in VIEWS),
     Command("retry", "Window", "Retry the views that have failed", ("Ctrl+R",)),
     *(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
+from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.layouts import BUILT_IN
 from isactrack.gui.models.shortcuts import by_menu
 from isactrack.gui.models.theme import COLOUR_MAPS, next_colour_map, other_theme
@@ -47,7 +48,10 @@ def make_actions(window: QMainWindow, settings: UiSettings) -> Actions:
     settings
         What is switched on.
     """
-    on = {"trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "past": settings.past, "health": True}
+    on = {
+        "trails": settings.trails, "ids": settings.ids, "grid": settings.grid, "past": settings.past, "health": True,
+        "arrange_beside": True,
+    }  # fmt: skip
     actions = Actions()
     for menu_name, commands in by_menu().items():
         menu = actions.menus[menu_name] = window.menuBar().addMenu(f"&{menu_name}")
@@ -81,6 +85,10 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "open": window.choose_file,
         "snapshot": window.save_snapshot,
         "export": window.export,
+        "add_sensor": window.choose_another,
+        "remove_sensor": lambda: window.remove_sensor(window.stream),
+        "next_sensor": lambda: window.activate(window.streams.after_active()),
+        **{f"arrange_{one.value}": partial(window.arrange, one) for one in Arrangement},
         "quit": window.close,
         "record": window.record_bar.toggle,
         "marker": window.record_bar.mark,
@@ -97,12 +105,12 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "next_marker": lambda: window.timeline.go_marker(1),
         "slower": lambda: window.change_speed(-1),
         "faster": lambda: window.change_speed(1),
-        "auto_levels": lambda: window.views.ask(lambda view: view.fit_levels()),
+        "auto_levels": lambda: window.sensors.ask(lambda view: view.fit_levels()),
         "fit": lambda: window.frame(whole=False),
         "whole": lambda: window.frame(whole=True),
         "colour_map": lambda: window.set_colour_map(next_colour_map(window.settings.colour_map)),
         "theme": lambda: window.set_theme(other_theme(window.theme)),
-        "retry": window.views.retry,
+        "retry": window.sensors.retry,
         "save_layout": window.layouts.save_as,
         "delete_layout": window.layouts.delete_one,
         "reset_layout": window.layouts.reset,
@@ -110,7 +118,7 @@ def _works(window: "MainWindow") -> dict[str, Callable[[], object]]:
         "dismiss": window.toasts.dismiss_newest,
         "dismiss_all": window.toasts.dismiss_all,
         "copy_details": lambda: window.toast_stack.copy_newest(),
-        **{f"view_{view.name}": partial(window.views.show_view, view.name) for view in VIEWS},
+        **{f"view_{view.name}": partial(window.show_view, view.name) for view in VIEWS},
         **{f"layout_{entry.name}": partial(window.layouts.show_layout, entry.name) for entry in BUILT_IN},
     }
 
@@ -125,7 +133,7 @@ def _switches(window: "MainWindow") -> dict[str, Callable[[bool], object]]:
         "past": lambda on: window.set_look(past=on),
         "health": window.show_health_panel,
         "tuning": window.tuning.setVisible,
-        "full_screen": window.set_full_screen,
+        "full_screen": lambda on: window.showFullScreen() if on else window.showNormal(),
     }
 
 

@@ -6,13 +6,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from isactrack.errors import DeviceStateError, DeviceTimeoutError, IsacError, RecordingError
+from isactrack.gui.models.arrangement import Arrangement
 from isactrack.gui.models.connect import Sources
 from isactrack.gui.models.feed import Feed, Opening
 from isactrack.gui.models.health_text import NOTHING_OPEN
@@ -40,6 +41,8 @@ def run_viewer(
     open_feed: Callable[[], Feed] | None,
     name: str,
     *,
+    more: Sequence[tuple[Callable[[], Feed], str]] = (),
+    arrangement: Arrangement = Arrangement.BESIDE,
     light: bool = False,
     screenshot: Path | None = None,
     screenshot_after_s: float = 5.0,
@@ -55,6 +58,10 @@ def run_viewer(
         says that it connects; what it raises is shown in the window. None lets the user choose first.
     name
         What is opened, usually the URL.
+    more
+        What else is opened, to be shown beside it, and its names.
+    arrangement
+        How several sensors share the window.
     light
         Light colours, whatever was chosen before.
     screenshot
@@ -89,9 +96,9 @@ def run_viewer(
         if reset_ui:
             reset(folder)
         if screenshot is None:
-            watch = _show(open_feed, name, light, folder, None, interrupt, sources)
+            watch = _show(open_feed, name, more, arrangement, light, folder, None, interrupt, sources)
         else:
-            watch = _show(open_feed, name, light, None, screenshot_after_s, interrupt, None)
+            watch = _show(open_feed, name, more, arrangement, light, None, screenshot_after_s, interrupt, None)
     if watch.error is not None:
         raise watch.error
     if interrupt.happened:
@@ -105,6 +112,8 @@ def run_viewer(
 def _show(
     open_feed: Callable[[], Feed] | None,
     name: str,
+    more: Sequence[tuple[Callable[[], Feed], str]],
+    arrangement: Arrangement,
     light: bool,
     folder: Path | None,
     shoot_after_s: float | None,
@@ -123,6 +132,7 @@ def _show(
         _app = present if isinstance(present, QApplication) else QApplication(["isactrack"])
         opening = Opening(_open_nothing, NOTHING_OPEN) if open_feed is None else Opening(open_feed, name)
         window = MainWindow(opening, LIGHT if light else None, folder=folder, sources=sources)
+        window.arrange(arrangement)
         loop = QEventLoop()
         window.closed.connect(loop.quit)
         watch = _Watch(window, name, shoot_after_s, interrupt)
@@ -131,14 +141,16 @@ def _show(
         timer.start(_WATCH_MS)
         if not interrupt.happened and open_feed is not None:
             opening.start()
+            for open_another, another in more:
+                window.add_sensor(open_another, another)
         with _reported_by(window):
             window.show()
             if open_feed is None:
                 window.choose_source()
             loop.exec()
         timer.stop()
-        window.opening.cancel(_PATIENCE_S)
-        watch.error = window.error or watch.error
+        window.cancel_openings(_PATIENCE_S)
+        watch.error = window.first_error or watch.error
         window.deleteLater()
         return watch
     finally:

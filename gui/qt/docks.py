@@ -43,6 +43,7 @@ class DockArea(QMainWindow):
         self._entries = tuple(entries)
         self.look = look
         self._layout: BuiltInLayout | None = None
+        self._stacked = False
         self.docks: dict[str, ViewDock] = {}
         for entry in self._entries:
             self._add(entry)
@@ -134,14 +135,13 @@ class DockArea(QMainWindow):
         dock.show()
         dock.raise_()
 
-    def apply(self, layout: BuiltInLayout) -> None:
-        """Arrange the docks as a built-in layout says."""
+    def apply(self, layout: BuiltInLayout, *, stacked: bool = False) -> None:
+        """Arrange the docks as a built-in layout says; `stacked` puts its columns below one another."""
+        self._stacked = stacked
         for dock in self.docks.values():
             dock.setFloating(False)
             self.removeDockWidget(dock)
-        columns = [
-            [[self.docks[name] for name in cell] for cell in column] for column in arrange(self._entries, layout)
-        ]
+        columns = [[[self.docks[name] for name in cell] for cell in column] for column in self._columns(layout)]
         for k, column in enumerate(columns):
             if k == 0:
                 self.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, column[0][0])
@@ -197,7 +197,7 @@ class DockArea(QMainWindow):
             self._layout = None
 
     def _share_room(self, layout: BuiltInLayout) -> None:
-        columns = [[self._visible(cell) for cell in column] for column in arrange(self._entries, layout)]
+        columns = [[self._visible(cell) for cell in column] for column in self._columns(layout)]
         shown = [[cell for cell in column if cell is not None] for column in columns]
         tops = [column[0] for column in shown if column]
         if len(tops) == 2:
@@ -205,8 +205,13 @@ class DockArea(QMainWindow):
             self.resizeDocks(tops, [left, self.width() - left], Qt.Orientation.Horizontal)
         for column in shown:
             if len(column) == 2:
-                top = round(layout.top_share * self.height())
+                top = round((0.5 if self._stacked else layout.top_share) * self.height())
                 self.resizeDocks(column, [top, self.height() - top], Qt.Orientation.Vertical)
+
+    def _columns(self, layout: BuiltInLayout) -> list[list[list[str]]]:
+        columns = arrange(self._entries, layout)
+        stacked = [[[name for cell in column for name in cell] for column in columns]]
+        return stacked if self._stacked else columns
 
     def _visible(self, cell: Sequence[str]) -> ViewDock | None:
         return next((self.docks[name] for name in cell if not self.docks[name].isHidden()), None)

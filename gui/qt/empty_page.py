@@ -7,7 +7,7 @@ from isactrack.errors import IsacError
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.error_box import ErrorBox
 
-_WIDTH = 560
+_WIDTH, _MIN_WIDTH = 560, 220
 
 
 class EmptyPage(QFrame):
@@ -22,7 +22,8 @@ class EmptyPage(QFrame):
         self.text.setObjectName("muted")
         self.error_box = ErrorBox(theme, show_message=False)
         column = QWidget()
-        column.setFixedWidth(_WIDTH)
+        column.setMinimumWidth(_MIN_WIDTH)
+        column.setMaximumWidth(_WIDTH)
         layout = QVBoxLayout(column)
         layout.setSpacing(14)
         layout.addStretch(2)
@@ -34,7 +35,9 @@ class EmptyPage(QFrame):
         layout.addWidget(self.error_box)
         layout.addStretch(3)
         outer = QHBoxLayout(self)
-        outer.addWidget(column)
+        outer.addStretch(1)
+        outer.addWidget(column, 1000)  # as wide as it may be
+        outer.addStretch(1)
 
     def show_text(self, title: str, text: str, error: IsacError | None, url: str) -> None:
         """Show why there is nothing, and the error's hint if there is one."""

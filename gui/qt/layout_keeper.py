@@ -1,13 +1,13 @@
 """What the user does with layouts: choose, save, delete, reset; and the one that is found again the next day."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog, QMenu, QWidget
 
 from isactrack.errors import ConfigError, IsacError, RecordingError
-from isactrack.gui.models.layouts import BUILT_IN, LayoutStore, SavedLayout, built_in
+from isactrack.gui.models.layouts import BUILT_IN, BuiltInLayout, LayoutStore, SavedLayout, built_in
 from isactrack.gui.qt.docks import DockArea
 
 
@@ -16,8 +16,8 @@ class LayoutKeeper(QObject):
 
     Parameters
     ----------
-    area
-        The docks.
+    areas
+        Returns the docks of each sensor, those of the active one first.
     health
         Switch of the health panel, which is part of a layout.
     store
@@ -32,7 +32,7 @@ class LayoutKeeper(QObject):
 
     def __init__(
         self,
-        area: DockArea,
+        areas: Callable[[], Sequence[DockArea]],
         health: QAction,
         store: LayoutStore,
         report: Callable[[IsacError], None],
@@ -40,7 +40,8 @@ class LayoutKeeper(QObject):
         window: QWidget,
     ) -> None:
         super().__init__(window)
-        self._area = area
+        self._areas = areas
+        self._alone: SavedLayout | None = None
         self._health = health
         self._store = store
         self._report = report
@@ -62,11 +63,28 @@ class LayoutKeeper(QObject):
         saved = None if layout is not None else self._store.load(name)
         if saved is None or not self._restore(saved):
             layout = layout or BUILT_IN[0]
-            self._area.apply(layout)
+            self._apply(layout)
             self._health.setChecked(layout.health)
             name = layout.name
         self.current = name
         self._chosen(name)
+
+    def hold(self) -> None:
+        """Remember how the views of one sensor stand, before another one takes half of their room."""
+        if len(self._areas()) == 1:
+            # What was never shown has no sizes yet that could be remembered.
+            known = self._areas()[0].isVisible() or built_in(self.current) is None
+            self._alone = self._now() if known else None
+
+    def share_room(self) -> None:
+        """Put the views of several sensors below one another, and those of one as they were before."""
+        health, alone = self._health.isChecked(), self._alone
+        if len(self._areas()) > 1 or alone is None:
+            self._apply(built_in(self.current) or BUILT_IN[0])
+        else:
+            self._alone = None
+            self._restore(alone)
+            self._health.setChecked(health)
 
     def reset(self) -> None:
         """Show the layout as it was before anything was moved, if it is built in, else the first one."""
@@ -102,7 +120,7 @@ class LayoutKeeper(QObject):
 
     def keep(self) -> None:
         """Keep the layout for the next time."""
-        self._store.save_last(self._now())
+        self._store.save_last(self._alone or self._now())
 
     def fill(self, menu: QMenu, former: list[QAction]) -> list[QAction]:
         """Put the saved layouts at the end of a menu, in place of former ones; return their actions."""
@@ -120,11 +138,17 @@ class LayoutKeeper(QObject):
         return made
 
     def _now(self) -> SavedLayout:
-        return self._area.save(health=self._health.isChecked())
+        return self._areas()[0].save(health=self._health.isChecked())
+
+    def _apply(self, layout: BuiltInLayout) -> None:
+        areas = self._areas()
+        for area in areas:
+            area.apply(layout, stacked=len(areas) > 1)
 
     def _restore(self, saved: SavedLayout) -> bool:
         try:
-            self._area.restore(saved)
+            for area in self._areas():
+                area.restore(saved)
         except RecordingError as error:
             self._report(error)
             return False

@@ -55,6 +55,8 @@ class PlanView(View):
     ----------
     framed
         Whether it shows the field of view as it chooses; not once the user has zoomed or moved.
+    picked_id
+        The track that a ring is drawn around, None for none.
     """
 
     name = "plan"
@@ -88,6 +90,8 @@ class PlanView(View):
         self._arrows = StrokesItem(self._colour, 1.6)
         self._truth = pg.ScatterPlotItem(symbol=_cross(), size=17, brush=None, pen=self._truth_pen(), pxMode=True)
         self._past, self._detections = SpotsItem(), SpotsItem()
+        self._picked = SpotsItem()
+        self.picked_id: int | None = None
         self._tracks = SpotsItem(self._small_font())
         self._looks = track_looks(theme)
         self._tracks.setZValue(50)
@@ -96,7 +100,7 @@ class PlanView(View):
         self._tx_m: tuple[float, float] | None = None
         for item in (
             self._wedge, self._rings, self._walls, self._ellipses, self._trails, self._past, self._truth,
-            self._detections, self._arrows, self._tracks, self._antennas,
+            self._detections, self._arrows, self._picked, self._tracks, self._antennas,
         ):  # fmt: skip
             self.plot.addItem(item, ignoreBounds=True)
         self.body.addWidget(self.widget)
@@ -131,6 +135,15 @@ class PlanView(View):
     def set_ids(self, visible: bool) -> None:
         """Show or hide the ids, from the next snapshot on."""
         self._show_ids = visible
+
+    def pick_track(self, track_id: int | None) -> None:
+        """Draw a ring around a track, from the next snapshot on."""
+        self.picked_id = track_id
+
+    @property
+    def picked(self) -> FloatArray:
+        """Where the ring around the picked track is, (1, 2); none if it is not there."""
+        return self._picked.points
 
     def set_past(self, visible: bool) -> None:
         """Show or hide the detections before, from the next snapshot on."""
@@ -177,7 +190,9 @@ class PlanView(View):
             self.plot.setRange(QRectF(left, bottom, width, height), padding=0.0)
 
     def take_over(self, former: View) -> None:
-        """Keep what part of the room was shown, if the user has zoomed or moved."""
+        """Keep the picked track, and what part of the room was shown if the user has zoomed or moved."""
+        if isinstance(former, PlanView):
+            self.picked_id = former.picked_id
         if isinstance(former, PlanView) and not former.framed:
             self.set_reach(*former.reach)
             self.framed = False
@@ -218,6 +233,8 @@ class PlanView(View):
         plate = self.theme.raised
         labels = [Label(str(one.track_id), self._colour(one.track_id), plate) for one in tracks if self._show_ids]
         self._tracks.set_spots(position, looks, labels)
+        chosen = [track.track_id == self.picked_id for track in tracks]
+        self._picked.set_spots(position[chosen], SpotLook(22.0, self.theme.text, 1.4))
 
     def _truth_pen(self) -> Any:
         pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)
@@ -230,7 +247,7 @@ class PlanView(View):
         ranges, rings = range_rings(self._reach_m, self._range_max_m)
         self._rings.setData(rings[:, 0], rings[:, 1], connect="finite")
         while len(self._ring_labels) < len(ranges):
-            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.35)))
+            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.35), plate=self.theme.plot))
         self._ranges_shown = len(ranges)
         for label, at_m in zip(self._ring_labels, ranges, strict=False):
             label.setText(f"{at_m:g} m", color=self.theme.muted)
@@ -267,8 +284,8 @@ class PlanView(View):
         label.setVisible(False)
         return label
 
-    def _make_label(self, anchor: tuple[float, float]) -> Any:
-        label = pg.TextItem(anchor=anchor)
+    def _make_label(self, anchor: tuple[float, float], plate: str | None = None) -> Any:
+        label = pg.TextItem(anchor=anchor, fill=None if plate is None else pg.mkBrush(plate))
         label.setFont(self._small_font())
         self.plot.addItem(label, ignoreBounds=True)
         return label
@@ -292,6 +309,8 @@ class PlanView(View):
         """Pick the track that is clicked."""
         track = self._track_at(event.scenePos())
         if track is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.pick_track(track.track_id)
+            self._draw_tracks(() if self._snapshot is None else self._snapshot.tracks)
             self.track_picked.emit(track.track_id)
 
     def _track_at(self, position: QPointF) -> Track | None:

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdi
 
 from isactrack.acquisition.snapshot import Health
 from isactrack.errors import ConfigError, IsacError
-from isactrack.gui.models.recording import RecordingControl, State, parse_limit, recording_status, time_text
+from isactrack.gui.models.group_recording import RecordControl
+from isactrack.gui.models.recording import State, files_text, parse_limit, recording_status, time_text
 from isactrack.gui.models.shortcuts import command
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.health_panel import ElidedLabel
@@ -43,10 +44,10 @@ class RecordBar(QFrame):
     def __init__(self, theme: Theme, actions: dict[str, QAction], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card")
-        self._control: RecordingControl | None = None
+        self._control: RecordControl | None = None
         self._chosen: Path | None = None
         self._recording = False
-        self._error: IsacError | None = None
+        self._errors: list[IsacError] = []
         self._elapsed_s = 0.0
         self.record_button = _button(actions["record"])
         self.path_button = _button(actions["record_path"])
@@ -76,37 +77,39 @@ class RecordBar(QFrame):
         self._show_state()
         self._check_limit()
 
-    def set_control(self, control: RecordingControl | None) -> None:
+    def set_control(self, control: RecordControl | None) -> None:
         """Take another feed to record; None for one that cannot be recorded."""
-        self._control, self._chosen, self._recording, self._error = control, None, False, None
+        self._control, self._chosen, self._recording, self._errors = control, None, False, []
         self.status.clear()
         self.warning.clear()
         self.setVisible(control is not None)
         if control is not None:
-            self.path_label.set_text(str(control.suggested_path()))
+            self._show_path(control, control.suggested_path())
         self._show_state()
 
-    def show_health(self, health: Health) -> None:
-        """Show how the recording goes; tells when it ended, and why."""
+    def show_health(self, *healths: Health) -> None:
+        """Show how the recording of one sensor goes, or of several together; tells when it ended, and why."""
         if self._control is None:
             return
-        status = recording_status(health)
+        status = recording_status(*healths)
         on = status.state is State.ON
         ended = self._recording and not on
-        self._recording, self._elapsed_s = on, health.recorded_s
+        self._recording, self._elapsed_s = on, max((health.recorded_s for health in healths), default=0.0)
         self.status.setText(status.text)
         self._show_warning(status.warning)
-        if on and status.path is not None:
-            self.path_label.set_text(str(status.path))
+        errors = [health.recording_error for health in healths if health.recording_error is not None]
+        if on:
+            self.path_label.set_text(files_text(status.paths))
         elif ended:
             self._chosen = None
-            if status.path is not None and health.recording_error is None:
-                self.told.emit(f"recorded {status.path}: {status.text}")
-        if health.recording_error is not None and health.recording_error is not self._error:
-            self.failed.emit(health.recording_error)
-        self._error = health.recording_error
+            if not errors:
+                self.told.emit(f"recorded {files_text(status.paths)}: {status.text}")
+        for error in errors:
+            if not any(error is known for known in self._errors):
+                self.failed.emit(error)
+        self._errors = errors
         if not on and self._chosen is None:
-            self.path_label.set_text(str(self._control.suggested_path()))
+            self._show_path(self._control, self._control.suggested_path())
         self._show_state()
 
     def toggle(self) -> None:
@@ -135,7 +138,7 @@ class RecordBar(QFrame):
             path = Path(chosen)
             self._chosen = path if path.suffix else path.with_suffix(".h5")
             self._control.folder = self._chosen.parent
-            self.path_label.set_text(str(self._chosen))
+            self._show_path(self._control, self._chosen)
 
     def mark(self) -> None:
         """Put a marker into the recording, now."""
@@ -158,12 +161,15 @@ class RecordBar(QFrame):
         except IsacError as error:
             self.failed.emit(error)
 
-    def _start(self, control: RecordingControl) -> None:
+    def _start(self, control: RecordControl) -> None:
         path = control.start(self._chosen, self.limit.text())
-        self._recording, self._chosen, self._error = True, None, None
-        self.path_label.set_text(str(path))
+        self._recording, self._chosen, self._errors = True, None, []
+        self._show_path(control, path)
         self._show_state()
         self.started.emit(path)
+
+    def _show_path(self, control: RecordControl, path: Path) -> None:
+        self.path_label.set_text(files_text(control.files(path)))
 
     def _check_limit(self) -> None:
         """Say at once how a limit is written that cannot be read."""

@@ -13,12 +13,23 @@ class SourceBadge(QLabel):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
+        self._banner: Banner | None = None
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setVisible(False)
 
-    def show_banner(self, banner: Banner) -> None:
-        """Show a banner."""
-        if self.text() == banner.text:
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        banner, self._theme, self._banner = self._banner, theme, None
+        if banner is not None:
+            self.show_banner(banner)
+
+    def show_banner(self, banner: Banner | None) -> None:
+        """Show a banner; nothing as long as it is not known."""
+        if self._banner == banner:
+            return
+        self._banner = banner
+        if banner is None:
+            self.hide()
             return
         colour = self._theme.simulated if banner.simulated else self._theme.ok
         self.setText(banner.text)

@@ -27,6 +27,8 @@ class SourceChooser(QObject):
 
     chosen = Signal(object, str)
     """The user wants something else: what opens its feed, and its name."""
+    added = Signal(object, str)
+    """The user wants something besides: what opens its feed, and its name."""
 
     def __init__(self, sources: Sources, recent: RecentSources, window: QWidget) -> None:
         super().__init__(window)
@@ -35,10 +37,12 @@ class SourceChooser(QObject):
         self.search = DeviceSearch()
         self.dialog: ConnectDialog | None = None
         self._window = window
+        self._adds = False
 
-    def ask(self, theme: Theme) -> None:
-        """Show the dialog; what is shown goes on meanwhile."""
+    def ask(self, theme: Theme, *, adds: bool = False) -> None:
+        """Show the dialog; what is shown goes on meanwhile, and afterwards too if the choice `adds` to it."""
         self.forget()
+        self._adds = adds
         self.dialog = ConnectDialog(theme, self.sources, self.recent.items, self.search, self._window)
         self.dialog.chosen.connect(self._choose)
         self.dialog.rejected.connect(self.forget)
@@ -53,6 +57,7 @@ class SourceChooser(QObject):
     def open_file(self, path: Path) -> None:
         """Choose a recording."""
         self.forget()
+        self._adds = False
         self._choose(Choice(str(path)))
 
     def fail(self, error: IsacError) -> None:
@@ -76,7 +81,7 @@ class SourceChooser(QObject):
     def _choose(self, choice: Choice) -> None:
         self._give_keys_back()
         self.recent.add(choice.source)
-        self.chosen.emit(partial(self.sources.open, choice), choice.source)
+        (self.added if self._adds else self.chosen).emit(partial(self.sources.open, choice), choice.source)
 
 
 def dropped_file(mime: QMimeData) -> Path | None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.strokes_item import bounds_of, in_pixels, mapped
+from isactrack.gui.qt.symbols import CORNER_REACH, draw_symbol
 
 _LABEL_CORNER = QPointF(5.0, -5.0)
 """Lower left corner of a text, in pixels from its spot."""
@@ -34,6 +35,8 @@ class SpotLook(NamedTuple):
         Colour of the outline (``"#rrggbb"`` or ``"#aarrggbb"``), its width, and whether it is dashed.
     filling
         Colour inside; None for nothing.
+    symbol
+        Shape, see `isactrack.gui.qt.symbols.draw_symbol`.
     """
 
     diameter_px: float
@@ -41,6 +44,7 @@ class SpotLook(NamedTuple):
     width_px: float = 1.0
     dashed: bool = False
     filling: str | None = None
+    symbol: str = "o"
 
 
 class Label(NamedTuple):
@@ -185,7 +189,8 @@ class SpotsItem(QGraphicsItem):
 
 def _place_of(look: SpotLook) -> QRectF:
     """Return where a spot is drawn, in pixels from its centre."""
-    half = math.ceil((look.diameter_px + look.width_px) / 2.0) + 1
+    reach = 1.0 if look.symbol == "o" else CORNER_REACH
+    half = math.ceil((reach * look.diameter_px + look.width_px) / 2.0) + 1
     return QRectF(-half, -half, 2.0 * half, 2.0 * half)
 
 
@@ -195,4 +200,4 @@ def _draw_spot(painter: QPainter, at: QPointF, look: SpotLook) -> None:
         pen.setDashPattern([1.6, 1.6])
     painter.setPen(pen)
     painter.setBrush(QBrush(Qt.BrushStyle.NoBrush) if look.filling is None else QColor(look.filling))
-    painter.drawEllipse(at, look.diameter_px / 2.0, look.diameter_px / 2.0)
+    draw_symbol(painter, look.symbol, at, look.diameter_px)

@@ -1,6 +1,7 @@
 """The settings of what runs, in a dock at the side of the window."""
 
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDockWidget, QLabel, QWidget
@@ -30,17 +31,21 @@ class TuningDock(QDockWidget):
         self._window = window
         self._feed: Feed | None = None
         self._session: Session | None = None
+        self._aside: WeakKeyDictionary[Feed, tuple[Session | None, Tuning | None]] = WeakKeyDictionary()
         self.set_theme(window.theme)
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self)
         self.hide()
 
     def follow(self, feed: Feed | None) -> None:
         """Tune what a feed comes from; called again and again, it finds out when that is another session."""
+        if feed is not self._feed and feed in self._aside:
+            self._take_up(feed)
         session = session_of(feed)
         if session is None and feed is self._feed:
             return  # lost for a while
         if session is self._session and feed is self._feed:
             return
+        self._put_aside()
         same, self._feed, self._session = feed is self._feed, feed, session
         tuning = self.tuning
         pipeline = None if session is None else session.pipeline
@@ -50,6 +55,19 @@ class TuningDock(QDockWidget):
             return
         self.tuning = None if session is None else Tuning.of(session)
         self.set_theme(self._window.theme)
+
+    def _put_aside(self) -> None:
+        """Keep what was entered for a sensor, for when it is the active one again."""
+        if self._feed is not None:
+            self._aside[self._feed] = self._session, self.tuning
+
+    def _take_up(self, feed: Feed | None) -> None:
+        """Show again what was entered for a sensor."""
+        self._put_aside()
+        if feed is not None:
+            self._feed = feed
+            self._session, self.tuning = self._aside[feed]
+            self.set_theme(self._window.theme)
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours; what was entered stays."""

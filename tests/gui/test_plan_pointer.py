@@ -99,6 +99,14 @@ def test_a_click_picks_a_track(plan: PlanView, make_snapshot: MakeSnapshot) -> N
 
     click(x, y)
     assert [picked.at(k)[0] for k in range(picked.count())] == [shown.tracks[2].track_id]
+    np.testing.assert_array_equal(plan.picked, [shown.tracks[2].position_m])
+    other = PlanView(DARK)
+    other.take_over(plan)
+    other.show_snapshots([make_snapshot(11)])
+    np.testing.assert_array_equal(other.picked, [make_snapshot(11).tracks[2].position_m])
+    other.pick_track(None)
+    other.show_snapshots([make_snapshot(11)])
+    assert len(other.picked) == 0
     click(x, y + 1.5)  # nobody is there
     assert picked.count() == 1
     assert plan.framed
