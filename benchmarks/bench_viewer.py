@@ -241,7 +241,7 @@ def run_program(url: str, layout: str, seconds: float) -> tuple[PaintStats, Heal
     window.show()
     loop = QEventLoop()
     # What came while caches were cold is measured too, but not counted.
-    QTimer.singleShot(5000, lambda: setattr(window, "paint_clock", PaintClock()))
+    QTimer.singleShot(5000, lambda: setattr(window.stream, "paint_clock", PaintClock()))
     QTimer.singleShot(5000 + round(1e3 * seconds), loop.quit)
     loop.exec()
     result = window.paint_clock.stats(), session.health()

@@ -132,6 +132,17 @@ def test_radio(stage: Stage, shot: Shot, key: int, layout: str) -> None:
     shot(window, f"radio-{layout}")
 
 
+@pytest.mark.parametrize(("key", "name"), [(1, "beside"), (2, "overlaid"), (3, "combined")])
+def test_two_sensors(stage: Stage, shot: Shot, key: int, name: str) -> None:
+    window = stage.live()
+    radio = SyntheticFeed(health=RADIO_HEALTH, make=lambda k: with_channel(radio_snapshot(k)))
+    window.add_sensor(lambda: radio, RADIO_HEALTH.url)
+    spin_until(lambda: window.shows_frame and all(pane.head.badge.isVisible() for pane in window.sensors.panes))
+    QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"), Qt.KeyboardModifier.AltModifier)
+    spin(200)
+    shot(window, f"two-{name}")
+
+
 def test_recording_marker_and_pause(stage: Stage, shot: Shot) -> None:
     window = stage.live()
     QTest.keyClick(window, Qt.Key.Key_R)
