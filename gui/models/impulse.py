@@ -16,7 +16,7 @@ from isactrack.units import SPEED_OF_LIGHT_MPS, power_to_db
 FloatArray = NDArray[np.float64]
 
 X_LABEL = "Path (m)"
-Y_LABEL = "Level under direct path (dB)"
+Y_LABEL = "Under direct path (dB)"
 LOWEST_DB: Final = -80.0
 HIGHEST_DB: Final = 6.0
 _PAD: Final = 8

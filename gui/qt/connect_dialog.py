@@ -274,7 +274,6 @@ def _table(titles: tuple[str, ...]) -> QTableWidget:
     header.setStretchLastSection(True)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setHighlightSections(False)
-    # Fusion pales the cell that has the keys so much that its text cannot be read.
-    chosen = "background: palette(highlight); color: palette(highlighted-text);"
-    table.setStyleSheet(f"QTableWidget::item {{ padding: 0 8px 0 2px; }} QTableWidget::item:selected {{ {chosen} }}")
+    # The outline of the cell that has the keys pales it so much that its text cannot be read.
+    table.setStyleSheet("QTableWidget { outline: 0; } QTableWidget::item { padding: 0 8px 0 2px; border: none; }")
     return table

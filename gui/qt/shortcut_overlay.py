@@ -8,7 +8,7 @@ from isactrack.gui.models.shortcuts import by_menu, in_columns
 from isactrack.gui.qt.painting import painted_safely
 
 _COLUMNS = 3
-_TEXT_WIDTH = 256
+_TEXT_WIDTH = 257
 
 
 class ShortcutOverlay(QWidget):
@@ -21,13 +21,13 @@ class ShortcutOverlay(QWidget):
         panel = QFrame()
         panel.setObjectName("card")
         columns = QHBoxLayout()
-        columns.setSpacing(26)
+        columns.setSpacing(20)
         for sections in in_columns(_COLUMNS):
             columns.addLayout(_column(sections))
         title = QLabel("Keys")
         title.setObjectName("headline")
         inner = QVBoxLayout(panel)
-        inner.setContentsMargins(28, 20, 28, 22)
+        inner.setContentsMargins(24, 18, 24, 20)
         inner.addWidget(title)
         inner.addLayout(columns)
         outer = QVBoxLayout(self)
@@ -75,7 +75,7 @@ def _column(sections: list[str]) -> QVBoxLayout:
     """Return menus with their commands, one below the other."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(12)
-    grid.setVerticalSpacing(4)
+    grid.setVerticalSpacing(3)
     for name in sections:
         section = QLabel(name.upper())
         section.setObjectName("section")

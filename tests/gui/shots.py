@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QRect, Qt
+import pyqtgraph as pg
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QCheckBox,
     QComboBox,
+    QDockWidget,
+    QGraphicsView,
     QLabel,
     QLayout,
     QMainWindow,
@@ -26,6 +29,8 @@ from isactrack.gui.qt.health_panel import ElidedLabel
 from tests.gui.loops import spin
 
 TextWidget = QLabel | QPushButton | QToolButton | QCheckBox
+_TEXT_MARGIN = 5
+"""Pixels around a text in a scene that nothing is drawn in."""
 _SLACK = 1
 """Pixels that sizes may be rounded by."""
 
@@ -45,6 +50,7 @@ def defects(root: QWidget) -> list[str]:
         *(f"clipped: {_name(widget)}: {why}" for widget in widgets if (why := _clipped(widget))),
         *(line for widget in widgets for line in _overlaps(widget)),
         *(f"cut off: what scrolls in {_name(widget)}" for widget in widgets if _hides_a_part(widget)),
+        *(line for widget in widgets for line in _cut_labels(widget)),
         *(f"outside of {_name(widget.parentWidget())}: {_name(widget)}" for widget in widgets if _is_outside(widget)),
     ]
 
@@ -55,7 +61,10 @@ def _seen(root: QWidget) -> Iterator[QWidget]:
     for child in root.children():
         if not isinstance(child, QWidget) or child.isWindow() or not child.isVisible():
             continue
-        if child.visibleRegion().isEmpty() or child.objectName().startswith("qt_"):
+        # Docks behind other tabs, and tabs that are not needed, are put where nobody sees them.
+        if isinstance(child, QDockWidget | QTabBar) and child.visibleRegion().isEmpty():
+            continue
+        if child.objectName().startswith("qt_"):
             continue
         if not isinstance(root, QTabBar | QComboBox | QTableView):
             yield from _seen(child)
@@ -118,12 +127,24 @@ def _is_outside(widget: QWidget) -> bool:
     return not room.contains(QRect(widget.pos(), widget.size()))
 
 
+def _cut_labels(widget: QWidget) -> Iterator[str]:
+    """Yield the labels of axes that have no room in their plot."""
+    if not isinstance(widget, QGraphicsView):
+        return
+    room = QRectF(widget.viewport().rect()).adjusted(-_TEXT_MARGIN, -_TEXT_MARGIN, _TEXT_MARGIN, _TEXT_MARGIN)
+    for item in widget.scene().items():
+        if isinstance(item, pg.AxisItem) and item.isVisible() and item.label.isVisible():
+            where = widget.mapFromScene(item.label.sceneBoundingRect()).boundingRect()
+            if not room.contains(QRectF(where)):
+                yield f"cut off: the label {item.labelText!r} of an axis in {_name(widget)}"
+
+
 def _hides_a_part(widget: QWidget) -> bool:
     """Return whether something scrolls up and down only, and is wider than the room that it has."""
     if not isinstance(widget, QScrollArea):
         return False
-    fixed = widget.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
     content = widget.widget()
+    fixed = widget.horizontalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff
     return fixed and content is not None and content.width() > widget.viewport().width() + _SLACK
 
 

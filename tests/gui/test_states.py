@@ -14,7 +14,7 @@ pytest.importorskip("pyqtgraph")
 
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QPushButton, QScrollArea, QWidget
 
 from isactrack.acquisition.recorder_tap import RecordingLimits
 from isactrack.acquisition.snapshot import Snapshot
@@ -29,7 +29,7 @@ from isactrack.gui.models.tuning import Settings, Tuning, TuningModel
 from isactrack.gui.qt.export_dialog import ExportDialog
 from isactrack.gui.qt.main_window import MainWindow
 from isactrack.gui.qt.map_view import MapView
-from isactrack.gui.qt.style import apply_theme
+from isactrack.gui.qt.style import apply_theme, make_plot
 from isactrack.gui.qt.tuning_panel import TuningPanel
 from isactrack.source import Source
 from tests.gui.conftest import HEALTHY, SyntheticFeed, radio_snapshot
@@ -130,6 +130,17 @@ def test_radio(stage: Stage, shot: Shot, key: int, layout: str) -> None:
         QTest.keyClick(window, Qt.Key.Key_5)
         spin(60)
     shot(window, f"radio-{layout}")
+
+
+@pytest.mark.parametrize(("key", "name"), [(1, "beside"), (2, "overlaid"), (3, "combined")])
+def test_two_sensors(stage: Stage, shot: Shot, key: int, name: str) -> None:
+    window = stage.live()
+    radio = SyntheticFeed(health=RADIO_HEALTH, make=lambda k: with_channel(radio_snapshot(k)))
+    window.add_sensor(lambda: radio, RADIO_HEALTH.url)
+    spin_until(lambda: window.shows_frame and all(pane.head.badge.isVisible() for pane in window.sensors.panes))
+    QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"), Qt.KeyboardModifier.AltModifier)
+    spin(200)
+    shot(window, f"two-{name}")
 
 
 def test_recording_marker_and_pause(stage: Stage, shot: Shot) -> None:
@@ -299,6 +310,27 @@ def test_the_check_finds_what_is_clipped_overlaps_and_is_cut_off(box: QWidget) -
     assert [line.split(" ")[0] for line in defects(box)] == ["overlap"]
     button.move(280, 20)
     assert [line.split(" ")[0] for line in defects(box)] == ["outside"]
+
+
+def test_the_check_finds_labels_of_axes_and_scrolled_contents_that_lack_room(box: QWidget) -> None:
+    row = QHBoxLayout(box)
+    plot, _ = make_plot(DARK, "x (m)", "Level under direct path (dB)")
+    row.addWidget(plot)
+    box.resize(300, 300)
+    box.show()
+    spin(20)
+    assert defects(box) == []
+    box.resize(300, 140)
+    box.grab()  # where labels stand is found out when they are drawn
+    assert [line for line in defects(box) if "'Level under" in line]
+    area = QScrollArea()
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    wide = QLabel("wide")
+    wide.setMinimumWidth(600)
+    area.setWidget(wide)
+    row.addWidget(area)
+    spin(20)
+    assert any("what scrolls" in line for line in defects(box))
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
