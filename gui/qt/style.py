@@ -14,13 +14,21 @@ SMALL_POINT_SIZE = 9
 
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Give the application the theme, the same on every platform."""
-    app.setStyle("Fusion")
+    """Give the application the theme, the same on every platform; nothing happens if it has it already.
+
+    Each of Qt's calls looks at every widget there is again, which takes longer than to make a window.
+    """
+    sheet = _sheet(theme)
+    if app.styleSheet() == sheet:
+        return
+    app.setStyleSheet("")  # else all that follows would be done through the former one
+    if app.style().name() != "fusion":
+        app.setStyle("Fusion")
     app.setPalette(_palette(theme))
     font = QFont(app.font())
     font.setPointSize(POINT_SIZE)
     app.setFont(font)
-    app.setStyleSheet(_sheet(theme))
+    app.setStyleSheet(sheet)
 
 
 def make_plot(theme: Theme, x_label: str, y_label: str) -> tuple[Any, Any]:
