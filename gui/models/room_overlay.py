@@ -36,6 +36,8 @@ class SensorStyle:
         How many of how many pieces of its trails are drawn, so that they are dashed too.
     turned
         Whether the crosses of its truth are turned by 45 degrees.
+    right, above
+        On which side of its tracks their ids stand: two sensors that see one person do not hide each other's.
     dark, light
         Its colour on a dark ground and on a light one.
     """
@@ -45,6 +47,8 @@ class SensorStyle:
     dashes: tuple[float, ...]
     pieces: tuple[int, int]
     turned: bool
+    right: bool
+    above: bool
     dark: str
     light: str
 
@@ -54,10 +58,10 @@ class SensorStyle:
 
 
 STYLES: Final = (
-    SensorStyle("A", "o", (), (1, 1), False, "#56b4e9", "#0072b2"),
-    SensorStyle("B", "s", (6.0, 4.0), (3, 5), True, "#e69f00", "#a85400"),
-    SensorStyle("C", "t1", (1.5, 2.5), (1, 3), False, "#2fbf94", "#00785a"),
-    SensorStyle("D", "d", (6.0, 2.5, 1.5, 2.5), (5, 6), True, "#dc8ebb", "#96416f"),
+    SensorStyle("A", "o", (), (1, 1), False, True, True, "#56b4e9", "#0072b2"),
+    SensorStyle("B", "s", (6.0, 4.0), (3, 5), True, True, False, "#e69f00", "#a85400"),
+    SensorStyle("C", "t1", (1.5, 2.5), (1, 3), False, False, True, "#2fbf94", "#00785a"),
+    SensorStyle("D", "d", (6.0, 2.5, 1.5, 2.5), (5, 6), True, False, False, "#dc8ebb", "#96416f"),
 )
 """Styles of the sensors in the order in which they came: colours of Okabe and Ito, darker on a light ground."""
 

@@ -241,9 +241,16 @@ class _Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            if handler is not None:  # None: it was not installed from Python and cannot be given back
-                signal.signal(number, handler)
+        # A late signal must not find one handler given back and interrupt giving back the others.
+        block = getattr(signal, "pthread_sigmask", None)
+        mask = None if block is None else block(signal.SIG_BLOCK, self._former)
+        try:
+            for number, handler in self._former.items():
+                if handler is not None:  # None: it was not installed from Python and cannot be given back
+                    signal.signal(number, handler)
+        finally:
+            if block is not None:
+                block(signal.SIG_SETMASK, mask)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.happened = True

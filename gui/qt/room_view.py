@@ -148,7 +148,7 @@ class _Marks:
         self._detection_look = SpotLook(6.0, f"#cc{colour[1:]}", 1.2, symbol=style.symbol)
         font = QFont(QApplication.font())
         font.setPointSize(SMALL_POINT_SIZE)
-        self.tracks = SpotsItem(font)
+        self.tracks = SpotsItem(font, right=style.right, above=style.above)
         self._looks = _track_looks(colour, theme.plot, style.symbol)
         self._colours = colour, theme.raised
         self.tracks.setZValue(50)

@@ -14,8 +14,8 @@ from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.strokes_item import bounds_of, in_pixels, mapped
 from isactrack.gui.qt.symbols import CORNER_REACH, draw_symbol
 
-_LABEL_CORNER = QPointF(5.0, -5.0)
-"""Lower left corner of a text, in pixels from its spot."""
+_LABEL_APART = 5.0
+"""From a spot to the nearest corner of its text, across and down, in pixels."""
 _LABEL_MARGIN = 3.0
 _REACH_PX = 64.0
 """How far from its spot a text may reach: an id of six digits does not."""
@@ -65,11 +65,14 @@ class SpotsItem(QGraphicsItem):
     ----------
     font
         Of the texts.
+    right, above
+        On which side of their spots the texts are.
     """
 
-    def __init__(self, font: QFont | None = None) -> None:
+    def __init__(self, font: QFont | None = None, *, right: bool = True, above: bool = True) -> None:
         super().__init__()
         self._font = font or QFont()
+        self._right, self._above = right, above
         self._metrics = QFontMetricsF(self._font)
         self._pictures: dict[Hashable, tuple[QPointF, QPixmap]] = {}
         self._ratio = 1.0
@@ -184,7 +187,9 @@ class SpotsItem(QGraphicsItem):
         """Return where a text is drawn, in pixels from its spot."""
         width = math.ceil(self._metrics.horizontalAdvance(label.text) + 2.0 * _LABEL_MARGIN)
         height = math.ceil(self._metrics.height())
-        return QRectF(_LABEL_CORNER.x(), _LABEL_CORNER.y() - height, width, height)
+        x = _LABEL_APART if self._right else -_LABEL_APART - width
+        y = -_LABEL_APART - height if self._above else _LABEL_APART
+        return QRectF(x, y, width, height)
 
 
 def _place_of(look: SpotLook) -> QRectF:
