@@ -51,6 +51,7 @@ from isactrack.units import power_to_db
 RADIO_VIEWS = ("map", "impulse", "micro_doppler")
 SIZE = (900, 600)
 FRAMES = 40
+MAP_AND_PLAN = "map and plan"
 
 
 class PaintCounter(QObject):
@@ -180,7 +181,10 @@ def run_window(
     opening = Opening(lambda: feed, "bench")
     window = MainWindow(opening, DARK)
     window.resize(*size)
-    window.layouts.show_layout(layout)
+    window.layouts.show_layout("Capture" if layout == MAP_AND_PLAN else layout)
+    if layout == MAP_AND_PLAN:
+        for name, dock in window.views.docks.items():
+            dock.setVisible(name in ("map", "plan"))
     opening.start()
     window.show()
     ports = [
@@ -218,12 +222,13 @@ def print_windows(crowd: list[Snapshot], radio: list[Snapshot], seconds: float) 
         (f"{layout}, {name}, {size[0]} x {size[1]}", snapshots, layout, size)
         for size in ((1280, 720), (1920, 1080))
         for layout, name, snapshots in (
-            ("Capture", "radar", crowd), ("Debug", "radar", crowd), ("Debug", "radio", radio)
+            (MAP_AND_PLAN, "radar", crowd), ("Capture", "radar", crowd), ("Debug", "radar", crowd),
+            ("Debug", "radio", radio),
         )
     ]  # fmt: skip
     for title, snapshots, layout, size in cases:
         print_run(title, *run_window(snapshots, layout, size, seconds))
-        if layout == "Capture":
+        if layout == MAP_AND_PLAN:
             print_run(f"baseline, map and plan, {size[0]} x {size[1]}", *run_baseline(crowd, size, seconds))
 
 

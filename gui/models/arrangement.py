@@ -33,8 +33,8 @@ class Arrangement(StrEnum):
 
 TEXTS: Final = {
     Arrangement.BESIDE: "Sensors side by side",
-    Arrangement.OVERLAID: "Sensors overlaid in one plan of the room",
-    Arrangement.BOTH: "Plan of the room, and the sensors beside it",
+    Arrangement.OVERLAID: "Sensors overlaid in one room",
+    Arrangement.BOTH: "The room, and its sensors beside it",
 }
 
 

@@ -72,7 +72,7 @@ COMMANDS = (
     Command("colour_map", "View", "Next colour map", ("C",)),
     Command("theme", "View", "Dark or light colours", ("Ctrl+Shift+T",)),
     Command("full_screen", "View", "Full screen", ("F11",), checkable=True),
-    Command("add_sensor", "Sensors", "Add a sensor: a device or a recording", ("Ctrl+Shift+N",)),
+    Command("add_sensor", "Sensors", "Add a sensor beside what is shown", ("Ctrl+Shift+N",)),
     Command("remove_sensor", "Sensors", "Take the active sensor out", ("Ctrl+Shift+W",)),
     Command("next_sensor", "Sensors", "Make the next sensor the active one", ("N",)),
     *(

@@ -18,6 +18,8 @@ Column = tuple[float, FloatArray | None]
 ColumnOf = Callable[[Sequence[Snapshot], int], Column]
 """Returns the column of one of some snapshots, which may look back at those before."""
 
+_Key = tuple[int, float, int]
+
 _NEAR_STEPS: Final = 0.75
 _DEFAULT_STEP_S: Final = 0.05
 _MEDIAN_STRIDE: Final = 4
@@ -68,8 +70,10 @@ class Waterfall:
         """Make all columns anew the next time."""
         self._levels: NDArray[np.float32] = np.zeros((self.capacity, 0), dtype=np.float32)
         self._time_s: FloatArray = np.zeros(self.capacity)
-        # What is shown, and in which slot the column of each is; the snapshots are kept to know them again.
-        self._shown: list[Snapshot] = []
+        # What is shown, by what tells snapshots apart and by address, which is quick to compare; and the slots of the
+        # columns. The snapshots themselves are not kept: a view that is hidden must not hold what the timeline let go.
+        self._shown: list[_Key] = []
+        self._addresses: list[int] = []
         self._slots: list[int] = []
         self._free = list(range(self.capacity))
 
@@ -95,11 +99,11 @@ class Waterfall:
     def _came(self, history: Sequence[Snapshot]) -> int | None:
         """Return how many snapshots came after those that are shown; None if these are others, or time goes back."""
         for came in range(min(_MOST_NEW, len(history)) if self._shown else 0):
-            if history[-1 - came] is self._shown[-1]:
+            if id(history[-1 - came]) == self._addresses[-1] and _key(history[-1 - came]) == self._shown[-1]:
                 stop = len(history) - came
                 known = min(stop, len(self._shown))
                 grows = all(history[k].time_s > history[k - 1].time_s for k in range(stop, len(history)))
-                same = list(history[stop - known : stop]) == self._shown[-known:]
+                same = [id(snapshot) for snapshot in history[stop - known : stop]] == self._addresses[-known:]
                 return came if grows and same and not self._lacks(history, stop - known) else None
         return None
 
@@ -114,10 +118,10 @@ class Waterfall:
         """Let go what is too old for what came, and add the columns of that."""
         gone = max(0, len(self._shown) + came - min(len(history), self.capacity))
         newest_s = history[-1].time_s
-        while gone < len(self._shown) and newest_s - self._shown[gone].time_s > self.span_s:
+        while gone < len(self._shown) and newest_s - self._shown[gone][1] > self.span_s:
             gone += 1
         self._free += self._slots[:gone]
-        del self._shown[:gone], self._slots[:gone]
+        del self._shown[:gone], self._addresses[:gone], self._slots[:gone]
         for k in range(len(history) - came, len(history)):
             if newest_s - history[k].time_s <= self.span_s and len(history) - k <= self.capacity:
                 self._add(history[k], self._keep(*column_of(history, k)))
@@ -125,16 +129,17 @@ class Waterfall:
     def _begin(self, history: Sequence[Snapshot], column_of: ColumnOf) -> None:
         """Show other snapshots; columns that there are already stay."""
         first = self._first_shown(history)
-        former = {id(snapshot): slot for snapshot, slot in zip(self._shown, self._slots, strict=True)}
-        kept = {id(snapshot) for snapshot in history[first:]}
+        former = dict(zip(self._shown, self._slots, strict=True))
+        kept = {_key(snapshot) for snapshot in history[first:]}
         self._free += [slot for one, slot in former.items() if one not in kept]
-        self._shown, self._slots = [], []
+        self._shown, self._addresses, self._slots = [], [], []
         for k in range(first, len(history)):
-            slot = former.get(id(history[k]))
+            slot = former.get(_key(history[k]))
             self._add(history[k], self._keep(*column_of(history, k)) if slot is None else slot)
 
     def _add(self, snapshot: Snapshot, slot: int) -> None:
-        self._shown.append(snapshot)
+        self._shown.append(_key(snapshot))
+        self._addresses.append(id(snapshot))
         self._slots.append(slot)
 
     def _first_shown(self, history: Sequence[Snapshot]) -> int:
@@ -189,6 +194,11 @@ class Waterfall:
 def median_power(power: NDArray[np.float32]) -> float:
     """Return the median of a map (rows, columns) from a part of its cells, which is many times as fast."""
     return float(np.median(power[::_MEDIAN_STRIDE, ::_MEDIAN_STRIDE]))
+
+
+def _key(snapshot: Snapshot) -> _Key:
+    """Return what no other snapshot has, not even one of another session."""
+    return snapshot.index, snapshot.time_s, snapshot.host_monotonic_ns
 
 
 def _gaps(time_s: FloatArray, step_s: float, start_s: float) -> tuple[tuple[float, float], ...]:

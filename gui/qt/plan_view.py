@@ -42,7 +42,7 @@ _LEGEND = (
 _HOVER_PX = 14.0
 """How near the pointer must be to a track."""
 _CARD_OFFSET = QPoint(14, 12)
-_RING_LABEL_END = 1.15
+_RING_LABEL_END = 1.25
 """Where the label of a ring ends, in its widths from the end of the ring."""
 
 
@@ -247,7 +247,7 @@ class PlanView(View):
         ranges, rings = range_rings(self._reach_m, self._range_max_m)
         self._rings.setData(rings[:, 0], rings[:, 1], connect="finite")
         while len(self._ring_labels) < len(ranges):
-            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.35), plate=self.theme.plot))
+            self._ring_labels.append(self._make_label(anchor=(1.0 - _RING_LABEL_END, 0.1), plate=self.theme.plot))
         self._ranges_shown = len(ranges)
         for label, at_m in zip(self._ring_labels, ranges, strict=False):
             label.setText(f"{at_m:g} m", color=self.theme.muted)

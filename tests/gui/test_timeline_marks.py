@@ -249,10 +249,10 @@ def test_the_picture_of_a_busy_line_is_made_in_a_moment() -> None:
     took = []
     for index in range(6000, 6030):
         timeline.append(frame(index))
-        began = time.perf_counter()
+        began = time.process_time()
         timeline.bar(1000)
-        took.append(time.perf_counter() - began)
-    assert sorted(took)[len(took) // 2] < 5e-3  # about 0.5 ms on a computer that does nothing else
+        took.append(time.process_time() - began)
+    assert min(took) < 10e-3  # 0.5 ms; 60 ms if all events were looked at again
 
 
 # --- the bar ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What the views of azimuth, time, impulse response, Doppler, tracks and events show, without a window."""
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -116,6 +117,13 @@ def test_each_column_is_made_once_and_memory_is_bounded(make_snapshot: MakeSnaps
     image = waterfall.show(history[:50], count)  # back in time: what is not kept any more is made again
     np.testing.assert_array_equal(image.level_db[0], range(34, 50))
     assert made[60:] == list(range(34, 44))
+
+
+def test_snapshots_that_the_timeline_lets_go_are_not_held(make_snapshot: MakeSnapshot) -> None:
+    waterfall = Waterfall(2.0, 50)
+    history = at_times(make_snapshot, [0.1 * k for k in range(20)])
+    waterfall.show(history, by_index)
+    assert not [one for one in gc.get_referrers(history[5]) if one is not history and isinstance(one, list)]
 
 
 EVERYTHING = at_times(snapshot, [0.1 * k + (5.0 if k >= 50 else 0.0) - (90.0 if k >= 70 else 0.0) for k in range(80)])

@@ -542,7 +542,7 @@ def test_an_error_ends_the_wait_for_a_screenshot(app: QApplication, tmp_path: Pa
     with pytest.raises(DeviceTimeoutError, match="no answer") as caught:
         run_viewer(no_answer, "x://", light=True, screenshot=tmp_path / "e.png", screenshot_after_s=after_s)
     assert caught.value.hint == "plug it in"
-    assert time.monotonic() - began_s < 10.0
+    assert time.monotonic() - began_s < 50.0  # it took 0.5 s and a window to make; the picture was due at 60 s at most
     assert not list(tmp_path.iterdir())
 
 
