@@ -36,10 +36,12 @@ class Reach:
 
     def take(self, snapshot: Snapshot) -> float:
         """Return the range (m) to show, with a snapshot taken into account."""
-        distances = [float(np.hypot(*track.position_m)) for track in snapshot.tracks if track.is_confirmed]
+        places = [track.state[::2] for track in snapshot.tracks if track.is_confirmed]
         if snapshot.truth is not None:
-            distances += np.hypot(snapshot.truth.position_m[:, 0], snapshot.truth.position_m[:, 1]).tolist()
-        self._farthest_m = max([self._farthest_m, *(d for d in distances if math.isfinite(d))])
+            places += list(snapshot.truth.position_m)
+        if places:
+            distance = np.hypot(*np.array(places).T)
+            self._farthest_m = float(np.max(distance[np.isfinite(distance)], initial=self._farthest_m))
         range_max_m = make_map(snapshot).range_max_m
         return range_max_m if self.whole else round_reach(min(self._farthest_m, range_max_m), range_max_m)
 

@@ -11,11 +11,12 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QGraphicsItem, QStyleOptionGraphicsItem, QVBoxLayout, QWidget
 
-from isactrack.gui.models.levels import Levels, auto_levels, track_colour
+from isactrack.gui.models.levels import TRACK_COLOURS, Levels, auto_levels, track_colour
 from isactrack.gui.models.theme import ColourMap, Theme
 from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.spots_item import SpotLook, SpotsItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
+from isactrack.tracks import Track
 
 Readout = Callable[[float, float, float | None], str]
 """Says what is at a point: its coordinates, and its level if there is one."""
@@ -23,9 +24,10 @@ Readout = Callable[[float, float, float | None], str]
 _EDGE = "#101316"
 
 
-def dot_look(track_id: int, theme: Theme) -> SpotLook:
-    """Return how the dot of a track on a map looks."""
-    return SpotLook(7.0, _EDGE, filling=track_colour(track_id, light=theme.light))
+def dot_looks(tracks: Sequence[Track], theme: Theme) -> list[SpotLook]:
+    """Return how the dots of tracks on a map look."""
+    looks = [SpotLook(7.0, _EDGE, filling=track_colour(k, light=theme.light)) for k in range(TRACK_COLOURS)]
+    return [looks[track.track_id % TRACK_COLOURS] for track in tracks]
 
 
 class ImagePlot(QWidget):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.maps import RangeDoppler, SensorMap, make_map
 from isactrack.gui.models.theme import Theme
-from isactrack.gui.qt.image_plot import ImagePlot, dot_look
+from isactrack.gui.qt.image_plot import ImagePlot, dot_looks
 from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
@@ -41,7 +41,7 @@ class MapView(ImageView):
         shown = make_map(snapshot)
         self._show_map(shown)
         self._detections.set_spots(shown.detections(), self.map.ring_look)
-        self._tracks.set_spots(shown.tracks(), [dot_look(track.track_id, self.theme) for track in snapshot.tracks])
+        self._tracks.set_spots(shown.tracks(), dot_looks(snapshot.tracks, self.theme))
 
     def take_over(self, former: View) -> None:
         """Keep the levels, and what part of the map was shown."""

@@ -43,6 +43,7 @@ _HOVER_PX = 14.0
 """How near the pointer must be to a track."""
 _CARD_OFFSET = QPoint(14, 12)
 _RING_LABEL_END = 1.25
+_MOST_LABELS = 2000
 """Where the label of a ring ends, in its widths from the end of the ring."""
 
 
@@ -94,6 +95,7 @@ class PlanView(View):
         self.picked_id: int | None = None
         self._tracks = SpotsItem(self._small_font())
         self._looks = track_looks(theme)
+        self._labels: dict[int, Label] = {}
         self._tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
         self._antenna_labels = {name: self._make_antenna_label(name) for name in ("Rx", "Tx")}
@@ -230,11 +232,17 @@ class PlanView(View):
     def _draw_tracks(self, tracks: Sequence[Track]) -> None:
         position = np.array([track.state[::2] for track in tracks]).reshape(-1, 2)
         looks = [self._looks[track.status][track.track_id % TRACK_COLOURS] for track in tracks]
-        plate = self.theme.raised
-        labels = [Label(str(one.track_id), self._colour(one.track_id), plate) for one in tracks if self._show_ids]
+        labels = [self._label_of(track.track_id) for track in tracks] if self._show_ids else []
         self._tracks.set_spots(position, looks, labels)
         chosen = [track.track_id == self.picked_id for track in tracks]
         self._picked.set_spots(position[chosen], SpotLook(22.0, self.theme.text, 1.4))
+
+    def _label_of(self, track_id: int) -> Label:
+        if track_id not in self._labels:
+            if len(self._labels) > _MOST_LABELS:
+                self._labels = {}
+            self._labels[track_id] = Label(str(track_id), self._colour(track_id), self.theme.raised)
+        return self._labels[track_id]
 
     def _truth_pen(self) -> Any:
         pen = pg.mkPen(with_opacity(self.theme.text, 0.9), width=1)

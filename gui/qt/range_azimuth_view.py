@@ -7,7 +7,7 @@ from isactrack.acquisition.snapshot import Snapshot
 from isactrack.gui.models.range_azimuth import LEVELS, X_LABEL, Y_LABEL, make_range_azimuth, readout, why_empty
 from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.explained import Explained
-from isactrack.gui.qt.image_plot import ImagePlot, dot_look
+from isactrack.gui.qt.image_plot import ImagePlot, dot_looks
 from isactrack.gui.qt.image_view import ImageView
 from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.view import View
@@ -44,9 +44,7 @@ class RangeAzimuthView(ImageView):
         self.map.set_limits(*extent)
         self.map.set_range(*extent[:3], min(extent[3], self.reach_m))
         self._detections.set_spots(shown.detections(), self.map.ring_look)
-        self._tracks.set_spots(
-            shown.tracks(), [dot_look(track.track_id, self.theme) for track in self._snapshot.tracks]
-        )
+        self._tracks.set_spots(shown.tracks(), dot_looks(self._snapshot.tracks, self.theme))
 
     def empty_text(self) -> str:
         """Return why there is no map."""

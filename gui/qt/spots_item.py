@@ -1,15 +1,16 @@
 """One scene item for any number of spots of the same size at every zoom, with a short text beside each."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPaintEngine, QPainter, QPen, QPixmap
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPaintEngine, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
+from isactrack.gui.qt.atlas import Atlas, Drawn
 from isactrack.gui.qt.painting import painted_safely
 from isactrack.gui.qt.strokes_item import bounds_of, in_pixels, mapped
 from isactrack.gui.qt.symbols import CORNER_REACH, draw_symbol
@@ -19,9 +20,6 @@ _LABEL_APART = 5.0
 _LABEL_MARGIN = 3.0
 _REACH_PX = 64.0
 """How far from its spot a text may reach: an id of six digits does not."""
-_MOST_PICTURES = 1000
-
-_Look = TypeVar("_Look", bound=Hashable)
 
 
 class SpotLook(NamedTuple):
@@ -74,8 +72,7 @@ class SpotsItem(QGraphicsItem):
         self._font = font or QFont()
         self._right, self._above = right, above
         self._metrics = QFontMetricsF(self._font)
-        self._pictures: dict[Hashable, tuple[QPointF, QPixmap]] = {}
-        self._ratio = 1.0
+        self._atlas = Atlas(self._font)
         self._bounds = QRectF()
         self._points: NDArray[np.float64] = np.zeros((0, 2))
         self._looks: list[SpotLook] = []
@@ -135,23 +132,13 @@ class SpotsItem(QGraphicsItem):
         if not self._looks:
             return
         with in_pixels(painter) as transform:
-            at = [QPointF(x, y) for x, y in mapped(transform, self._points).tolist()]
+            at = mapped(transform, self._points)
             if painter.paintEngine().type() is QPaintEngine.Type.Raster:
-                self._draw_pictures(painter, at)
+                self._atlas.paint(painter, at, self._looks, _drawn_spot)
+                if self._labels:
+                    self._atlas.paint(painter, at, self._labels, self._drawn_label)
             else:
-                self._draw_vectors(painter, at)
-
-    def _draw_pictures(self, painter: QPainter, at: Sequence[QPointF]) -> None:
-        ratio = painter.device().devicePixelRatioF()
-        if ratio != self._ratio or len(self._pictures) > _MOST_PICTURES:
-            self._ratio, self._pictures = ratio, {}
-        kept = self._pictures
-        for point, look in zip(at, self._looks, strict=True):
-            corner, picture = kept.get(look) or self._picture(look, _place_of(look), _draw_spot)
-            painter.drawPixmap(point + corner, picture)
-        for point, label in zip(at, self._labels, strict=False):
-            corner, picture = kept.get(label) or self._picture(label, self._plate_of(label), self._draw_label)
-            painter.drawPixmap(point + corner, picture)
+                self._draw_vectors(painter, [QPointF(x, y) for x, y in at.tolist()])
 
     def _draw_vectors(self, painter: QPainter, at: Sequence[QPointF]) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -161,21 +148,8 @@ class SpotsItem(QGraphicsItem):
         for point, label in zip(at, self._labels, strict=False):
             self._draw_label(painter, point, label)
 
-    def _picture(
-        self, look: _Look, place: QRectF, draw: Callable[[QPainter, QPointF, _Look], None]
-    ) -> tuple[QPointF, QPixmap]:
-        """Make the picture of something; return it with where its corner is from its spot."""
-        size = place.size() * self._ratio
-        picture = QPixmap(math.ceil(size.width()), math.ceil(size.height()))
-        picture.setDevicePixelRatio(self._ratio)
-        picture.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(picture)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(self._font)
-        draw(painter, -place.topLeft(), look)
-        painter.end()
-        self._pictures[look] = place.topLeft(), picture
-        return self._pictures[look]
+    def _drawn_label(self, label: Label) -> Drawn:
+        return self._plate_of(label), lambda painter, at: self._draw_label(painter, at, label)
 
     def _draw_label(self, painter: QPainter, at: QPointF, label: Label) -> None:
         plate = self._plate_of(label).translated(at)
@@ -190,6 +164,10 @@ class SpotsItem(QGraphicsItem):
         x = _LABEL_APART if self._right else -_LABEL_APART - width
         y = -_LABEL_APART - height if self._above else _LABEL_APART
         return QRectF(x, y, width, height)
+
+
+def _drawn_spot(look: SpotLook) -> Drawn:
+    return _place_of(look), lambda painter, at: _draw_spot(painter, at, look)
 
 
 def _place_of(look: SpotLook) -> QRectF:

@@ -30,22 +30,25 @@ class StrokesItem(QGraphicsItem):
         super().__init__()
         self._colour = colour
         self._width_px = width_px
-        self._strokes: list[tuple[QPen, NDArray[np.float64]]] = []
+        self._strokes: list[tuple[QPen, int]] = []  # pens, and how many of the pieces are drawn with each
+        self._ends_m: NDArray[np.float64] = np.zeros((0, 4))
+        self._pens: dict[tuple[int, float, float], QPen] = {}
         self._bounds = QRectF()
 
     @property
     def piece_count(self) -> int:
         """Pieces that are drawn."""
-        return sum(len(ends) for _, ends in self._strokes)
+        return len(self._ends_m)
 
     def set_strokes(self, strokes: Sequence[Strokes], width_px: float | None = None) -> None:
         """Draw these instead of the former ones, if need be in another width from now on."""
         self._width_px = width_px or self._width_px
-        bounds = bounds_of(np.concatenate([one.ends_m.reshape(-1, 2) for one in strokes])) if strokes else QRectF()
+        self._ends_m = np.concatenate([one.ends_m for one in strokes]) if strokes else np.zeros((0, 4))
+        bounds = bounds_of(self._ends_m.reshape(-1, 2))
         if bounds != self._bounds:
             self.prepareGeometryChange()
             self._bounds = bounds
-        self._strokes = [(self._pen(one.colour, one.opacity), one.ends_m) for one in strokes]
+        self._strokes = [(self._pen(one.colour, one.opacity), len(one.ends_m)) for one in strokes]
         self.update()
 
     def boundingRect(self) -> QRectF:  # noqa: N802 - Qt's name
@@ -57,16 +60,21 @@ class StrokesItem(QGraphicsItem):
         """Draw."""
         with in_pixels(painter) as transform:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            for pen, ends_m in self._strokes:
+            ends = mapped(transform, self._ends_m.reshape(-1, 2)).reshape(-1, 4)
+            start = 0
+            for pen, count in self._strokes:
                 painter.setPen(pen)
-                draw_lines(painter, mapped(transform, ends_m.reshape(-1, 2)).reshape(-1, 4))
+                draw_lines(painter, ends[start : start + count])
+                start += count
 
     def _pen(self, colour_number: int, opacity: float) -> QPen:
-        colour = QColor(self._colour(colour_number))
-        colour.setAlphaF(opacity)
-        pen = QPen(colour, self._width_px)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        return pen
+        key = colour_number, opacity, self._width_px
+        if key not in self._pens:
+            colour = QColor(self._colour(colour_number))
+            colour.setAlphaF(opacity)
+            self._pens[key] = QPen(colour, self._width_px)
+            self._pens[key].setCapStyle(Qt.PenCapStyle.FlatCap)
+        return self._pens[key]
 
 
 @contextmanager
