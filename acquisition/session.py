@@ -26,6 +26,7 @@ from typing import Self
 
 from isactrack.acquisition.counters import Counters
 from isactrack.acquisition.pipeline import Pipeline, SettingsChange
+from isactrack.acquisition.priority import give_way
 from isactrack.acquisition.queues import BoundedQueue, LosslessQueue, QueueClosedError, SkippingQueue
 from isactrack.acquisition.recorder_tap import Item, Recorder, RecorderTap, RecordingLimits, unexpected
 from isactrack.acquisition.settings_text import event_texts
@@ -570,6 +571,8 @@ class Session:
             return
         try:
             queue = self._pipeline_queue
+            if isinstance(queue, SkippingQueue):
+                give_way()
             for frame, truth, arrived_ns in queue:
                 hurry = isinstance(queue, SkippingQueue) and 2 * len(queue) > queue.capacity
                 snapshot = pipeline.push(frame, truth, hurry=hurry)

@@ -22,7 +22,7 @@ xwr
     `DCA1000EVM.stream` of xwr, with its C extension if it has one: from the socket to frames, which are dropped.
 
 ``--with-viewer`` sends a simulated scene at one rate to a whole program instead: session, recording, pipeline with
-tracker, and the viewer, off screen, that paints at 30 Hz; in one run with every view open, none behind another, while
+tracker, and the viewer, off screen, at its own pace; in one run with every view open, none behind another, while
 the window is resized without a pause. "skipped" is what was tracked but not painted, "p50/p99" the time from the last
 packet of a frame to its paint as the viewer measures it. Other runs hold the interpreter for 300 ms in each second, as
 a long call into an extension does, and collect garbage; with the receive buffer of an ordinary user; and with a thread
@@ -48,6 +48,7 @@ PAYLOAD = 1456
 RATES = (27_900, 60_600, 100_000)
 LIVE_RATE_HZ = 60_600
 SCENE_FRAMES = 64
+BURST_S = 0.5e-3
 FRAME_SHAPE = (192, 1, 4, 256)  # loops, tx, rx, samples: 768 KiB, the most that the radar's memory holds
 FRAME_BYTES = 192 * 4 * 256 * 4
 BUFFER_BYTES = 64 << 20
@@ -101,8 +102,13 @@ class Run:
 # --- in the sender's process -----------------------------------------------------------------------------------------
 
 
-def send(port: int, rate_hz: float, seconds: float, content: Path | None = None) -> dict[str, float]:
-    """Send packets at a steady pace, over and over what the file holds, and say how many and how long it took."""
+def send(
+    port: int, rate_hz: float, seconds: float, content: Path | None = None, burst_s: float = 0.0
+) -> dict[str, float]:
+    """Send packets at a steady pace, over and over what the file holds, and say how many and how long it took.
+
+    With bursts the sender sleeps for so long (s), then sends what is due: it leaves its core to others, as a card does.
+    """
     scene = b"" if content is None else content.read_bytes()
     scene += scene[:PAYLOAD]
     size = int(rate_hz * seconds * PAYLOAD) // FRAME_BYTES * FRAME_BYTES
@@ -118,6 +124,8 @@ def send(port: int, rate_hz: float, seconds: float, content: Path | None = None)
                 at = position % (len(scene) - PAYLOAD)
                 packet[10:] = scene[at : at + PAYLOAD]
             due = began + number * step
+            if burst_s and clock() < due:
+                time.sleep(burst_s)
             while clock() < due:
                 pass
             sock.sendto(packet[: 10 + size - position] if size - position < PAYLOAD else packet, target)
@@ -312,6 +320,7 @@ def measure_live(rate_hz: float, seconds: float, folder: Path, only: str) -> Non
         scene = Path(scratch) / "scene.bin"
         live_session.write_scene(scene, live_session.bench_sensor(FRAME_SHAPE), SCENE_FRAMES)
         sender = ["--send", str(rate_hz), "--seconds", str(seconds), "--content", str(scene)]
+        sender += ["--burst", str(BURST_S)]
         for case in (one for one in live_session.CASES if only in one.name):
             sent, got = run_pair(["--live", json.dumps(asdict(case))], sender, sys.executable, folder)
             packets, seconds_live = -(-sent["sent_bytes"] // PAYLOAD), sent["sent_s"]
@@ -358,10 +367,11 @@ def main() -> None:
     parser.add_argument("--content", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--receiver", choices=RECEIVERS, help=argparse.SUPPRESS)
     parser.add_argument("--send", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--burst", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.send is not None:
-        print(json.dumps(send(args.port, args.send, args.seconds, args.content)))
+        print(json.dumps(send(args.port, args.send, args.seconds, args.content, args.burst)))
         return
     if args.live is not None:
         print(json.dumps(receive_live(args.port, args.folder, args.live)))

@@ -28,7 +28,7 @@ from isactrack.source import Source
 if TYPE_CHECKING:
     from isactrack.gui.qt.docks import DockArea
 
-PAINT_MS = 33
+LOOK_MS = 20
 STALL_EVERY_MS = 1000
 RESIZE_MS = 40
 LEAST_SIZE, MOST_SIZE = (1280, 720), (1920, 1080)
@@ -129,6 +129,7 @@ def run_live(
 
     from isactrack.gui.models.feed import Opening, SessionFeed
     from isactrack.gui.models.theme import DARK
+    from isactrack.gui.qt.app import quick_switching
     from isactrack.gui.qt.main_window import MainWindow
     from isactrack.gui.qt.style import apply_theme
 
@@ -156,15 +157,12 @@ def run_live(
     window.resize(*LEAST_SIZE)
     if case.busy_window:
         open_every_view(window.views)
-    views = window.findChildren(QGraphicsView)
     counter = PaintCounter()
-    views[0].viewport().installEventFilter(counter)
+    window.views.docks["map"].view.findChildren(QGraphicsView)[0].viewport().installEventFilter(counter)  # type: ignore[union-attr]
     loop = QEventLoop()
     pictures: set[int] = set()
 
-    def paint() -> None:
-        for view in views:
-            view.viewport().update()
+    def look() -> None:
         if window.timeline.current is not None:
             pictures.add(window.timeline.current.frame_counter)
         if window.health is not None and not window.health.running and window.health.frames:
@@ -179,7 +177,7 @@ def run_live(
         sides = (round(a + share * (b - a)) for a, b in zip(LEAST_SIZE, MOST_SIZE, strict=True))
         window.resize(*sides)
 
-    works = [(PAINT_MS, paint)]
+    works = [(LOOK_MS, look)]
     if case.stall_ms:
         works.append((STALL_EVERY_MS, stall))
     if case.busy_window:
@@ -190,7 +188,8 @@ def run_live(
         timer.start(interval_ms)
     window.opening.start()
     window.show()
-    loop.exec()
+    with quick_switching():
+        loop.exec()
     health, stats, painted = session.health(), device.stats, window.paint_clock.stats()
     window.close()
     return {

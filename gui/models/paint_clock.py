@@ -53,14 +53,16 @@ class PaintClock:
         self._waiting: Snapshot | None = None
         self._latencies_ms: deque[float] = deque(maxlen=WINDOW)
         self._paints_ns: deque[int] = deque(maxlen=WINDOW)
-        self._painted = self._skipped = 0
+        self._came = self._painted = self._skipped = 0
 
     def came(self, count: int) -> None:
         """Note that results came while the display follows; the newest of them is to be drawn."""
-        self._skipped += max(count - 1, 0)
+        self._came += count
 
     def drawn(self, snapshot: Snapshot) -> None:
         """Note that the views have taken the newest result, which the next paint shows."""
+        self._skipped += max(self._came - 1, 0)
+        self._came = 0
         if self._waiting is not None and self._waiting is not snapshot:
             self._skipped += 1
         self._waiting = snapshot

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QStackedWidget
 
 from isactrack.errors import DeviceStateError, IsacError
 from isactrack.gui.models.arrangement import Arrangement
+from isactrack.gui.models.back_off import BackOff
 from isactrack.gui.models.connect import RecentSources, Sources
 from isactrack.gui.models.faults import Faults, view_error
 from isactrack.gui.models.feed import Feed, Opening
@@ -63,6 +64,7 @@ class SensorWindow(QMainWindow):
         super().__init__()
         self.streams = Streams(Stream(opening, capacity))
         self.toasts = Toasts()
+        self.back_off = BackOff()
         self._capacity = capacity
         self._faults = Faults(self.toasts)
         self._group = GroupRecording(self._recordable, self.report)
@@ -202,12 +204,17 @@ class SensorWindow(QMainWindow):
             self._take_feed(pane.stream)
             self.guard("feed", pane.poll, ends=pane.stream)
         self.guard("transport", self.streams.advance)
-        self.sensors.draw()
+        may_paint = self.back_off.may_paint()
+        if may_paint != self.sensors.updatesEnabled():
+            self.sensors.setUpdatesEnabled(may_paint)
+        if may_paint:
+            self.sensors.draw()
 
     def look_at_healths(self) -> None:
         """Take the health of all sensors as it is now."""
         for stream in self.streams.items:
             self.guard("health", stream.look_at_health, ends=stream)
+        self.back_off.look(stream.health for stream in self.streams.items)
 
     def tell_errors(self) -> None:
         """Tell the errors of the sensors, each once."""
