@@ -2,11 +2,11 @@ r"""A day at the viewer, compressed: a simulated radar as fast as it goes, all v
 
     QT_QPA_PLATFORM=offscreen python benchmarks/soak.py --period 20 -- python benchmarks/viewer_day.py --hours 8
 
-`soak.py` watches memory and threads. The device sends frames of --loops chirps and --samples samples at 10 Hz on its
-own clock, through the wire, driver, session, chain and tracker to the window, which draws all its views, none behind
-another, --paints times a second. No frame is left out: the device waits for the chain. Every ten minutes of the device,
-one is recorded, with a marker; every five minutes the display is paused, moved back and let go; every twenty minutes
-the theme, the layout or the colour map changes. What was counted is printed as JSON at the end.
+`soak.py` watches memory and threads. The device sends frames of --loops chirps and --samples samples at 10 Hz on its own clock, through the wire, driver,
+session, chain and tracker to the window, which draws all its views, none behind another, --paints times a second. No
+frame is left out: the device waits for the chain. Every ten minutes of the device, one is recorded, with a marker;
+every five minutes the display is paused, moved back and let go; every twenty minutes the theme, the layout or the
+colour map changes. What was counted is printed as JSON at the end.
 """
 
 import argparse
@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=8.0, help="on the device's clock")
     parser.add_argument("--scene", default="crossing")
     parser.add_argument("--paints", type=float, default=4.0, help="paints a second, by the clock on the wall")
+    parser.add_argument("--period-ms", type=int, default=100, help="period of the frames on the device's clock")
     parser.add_argument("--loops", type=int, default=16)
     parser.add_argument("--samples", type=int, default=64)
     args = parser.parse_args()
@@ -113,6 +114,7 @@ def main() -> None:
     apply_theme(app, DARK)
     device = open_device(f"sim://awr1642?scene={args.scene}&speed=max")
     profile = default_profile().replace("samples = 128", f"samples = {args.samples}")
+    profile = profile.replace("period_ms = 100", f"period_ms = {args.period_ms}")
     sensor = device.configure(profile.replace("loops = 64", f"loops = {args.loops}"))
     session = Session(
         device, pipeline=Pipeline(sensor), duration_s=3600.0 * args.hours, lossless_pipeline=True

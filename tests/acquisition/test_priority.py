@@ -11,7 +11,8 @@ from isactrack.acquisition.priority import give_way
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no niceness of their own")
 def test_a_thread_gives_way_alone() -> None:
-    before, seen = os.getpriority(os.PRIO_PROCESS, 0), []
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
 
     def work() -> None:
         thread = threading.get_native_id()
