@@ -264,9 +264,10 @@ def _disk_text(health: Health) -> str:
     free = health.disk_free_bytes
     if free is None:
         return _NONE
-    if health.elapsed_s <= _SETTLE_S or not health.recorded_bytes:
+    recorded_s = health.recorded_s or health.elapsed_s
+    if recorded_s <= _SETTLE_S or not health.recorded_bytes:
         return bytes_text(free)
-    left_s = free * health.elapsed_s / health.recorded_bytes
+    left_s = free * recorded_s / health.recorded_bytes
     hours = left_s / 3600
     # Minutes of many hours tell nobody anything, and the panel has no room for them.
     left = "> 99 h" if hours > 99 else f"{hours:.0f} h" if hours >= 10 else duration_text(left_s)

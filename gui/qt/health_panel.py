@@ -1,6 +1,7 @@
 """The health of the session."""
 
 import html
+import re
 from pathlib import PurePath
 
 from PySide6.QtCore import Qt
@@ -16,6 +17,7 @@ from isactrack.gui.qt.error_box import ErrorBox
 from isactrack.gui.qt.source_badge import SourceBadge
 
 _MOST_WORRIES = 3
+_CODE, _BOLD = re.compile("`([^`]+)`"), r"<b>\1</b>"
 _MARKS = {Status.WARN: "▲", Status.BAD: "■"}
 """Amber and red told apart by shape too."""
 
@@ -87,7 +89,7 @@ class HealthPanel(QFrame):
         colours = {Status.WARN: self._theme.warn, Status.BAD: self._theme.bad}
         lines = [
             f'<p style="margin: 4px 0"><span style="color: {colours[one.status]}">{_MARKS[one.status]}</span> '
-            f"{html.escape(one.text)}</p>"
+            f"{_CODE.sub(_BOLD, html.escape(one.text))}</p>"
             for one in found[:_MOST_WORRIES]
         ]
         if len(found) > _MOST_WORRIES:

@@ -408,6 +408,10 @@ def test_quantities_in_words(healthy: Health) -> None:
     ]  # fmt: skip
     assert [duration_text(s) for s in (0, 59.9, 61, 3700)] == ["0:00 min", "0:59 min", "1:01 min", "1 h 01 min"]
     disk = next(row.value for row in rows(healthy) if row.label == "Disk free")
+    young = replace(healthy, recorded_s=6.42)  # a recording that began later fills the disk the faster
+    assert duration_text(0.1 * 412e9 / (336_592_896 / 64.2)) in next(
+        row.value for row in rows(young) if row.label == "Disk free"
+    )
     left_s = 412e9 / (336_592_896 / 64.2)
     assert disk == f"412 GB, {left_s / 3600:.0f} h"
 
