@@ -6,11 +6,11 @@ r"""Resident memory of a long session: simulated device, recorder, chain and tra
     python benchmarks/soak.py --minutes 10 -- \
         python benchmarks/bench_receiver.py --receivers isactrack+hdf5 --rates 60600 --seconds 600
 
-The last form watches any command, here full rate into a file. The session runs in a process of its own. Every --period
-seconds the memory and the threads of that process and of all its children are read from /proc. The first tenth of the
-time, and at least a minute, counts as warming up; from then on the table says how far the memory strays from its
-median, where a line through all readings goes, and how many threads there were. With --lossless the device waits for
-the pipeline, which a simulation that goes as fast as it can would outrun. Linux only.
+The last form watches any command, here full rate into a file. The session runs in a process of its own. Every
+--period seconds the memory and the threads of that process and of all its children are read from /proc. The first
+tenth of the time (--warm-up), and at least a minute, counts as warming up; from then on the table says how far the
+memory strays from its median, where a line through all readings goes, and how many threads there were. With
+--lossless the device waits for the pipeline, which a simulation that goes as fast as it can would outrun. Linux only.
 """
 
 import argparse
@@ -107,10 +107,10 @@ def watch(process: "subprocess.Popen[str]", period_s: float) -> list[tuple[float
     return readings
 
 
-def summary(readings: list[tuple[float, int, int]]) -> dict[str, float]:
+def summary(readings: list[tuple[float, int, int]], warm_up: float) -> dict[str, float]:
     """Return the spread of memory and threads once the session is warm."""
     time_s, size, threads = np.array(readings, dtype=np.float64).reshape(-1, 3).T
-    warm = time_s > max(WARM_UP_SHARE * float(time_s.max(initial=0.0)), LEAST_WARM_UP_S)
+    warm = time_s > max(warm_up * float(time_s.max(initial=0.0)), LEAST_WARM_UP_S)
     if np.count_nonzero(warm) < 2:
         raise SystemExit("too short to say anything: the session was still warming up")
     time_s, mib, threads = time_s[warm], size[warm] / 2**20, threads[warm]
@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--device", default="sim://awr1642", help="URL of the device")
     parser.add_argument("--period", type=float, default=10.0, help="seconds between readings")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the recording goes")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_SHARE, help="share of the time that does not count")
     parser.add_argument("--lossless", action="store_true", help="let the device wait for the pipeline")
     parser.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("command", nargs="*", help="watch this in place of a session")
@@ -161,7 +162,7 @@ def main() -> None:
             command += ["--record", str(Path(scratch) / "soak.h5"), *(["--lossless"] if args.lossless else [])]
             printed, readings = watch_command(command, args.period)
             counted = json.loads(printed)
-    for name, value in (counted | summary(readings)).items():
+    for name, value in (counted | summary(readings, args.warm_up)).items():
         print(f"{name:38} {value:12.1f}" if isinstance(value, float) else f"{name:38} {value:12}")
 
 

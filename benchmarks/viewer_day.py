@@ -1,12 +1,13 @@
 r"""A day at the viewer, compressed: a simulated radar as fast as it goes, all views, and somebody who uses them.
 
-    QT_QPA_PLATFORM=offscreen python benchmarks/soak.py --period 20 -- python benchmarks/viewer_day.py --hours 8
+    python benchmarks/soak.py --period 20 --warm-up 0.35 -- python benchmarks/viewer_day.py --hours 8
 
-`soak.py` watches memory and threads. The device sends frames of --loops chirps and --samples samples, one each
---period-ms, through the wire, driver, session, chain and tracker to the window, which draws all its views, none
-behind another, --paints times a second. No frame is left out: the device waits for the chain. Every ten minutes of
-the device, one is recorded, with a marker; every five minutes the display is paused, moved back and let go; every
-twenty minutes the theme, the layout or the colour map changes. What was counted is printed as JSON at the end.
+`soak.py` watches memory; the window's own grows until its line of time is full, which takes 6000 results. The device
+sends frames of --loops chirps and --samples samples, one each --period-ms, through the wire, driver, session, chain
+and tracker to the window, which draws all its views, none behind another, --paints times a second. No frame is left
+out: the device waits for the chain. Every ten minutes of the device, one is recorded, with a marker; every five
+minutes the display is paused, moved back and let go; every twenty minutes the theme, the layout or the colour map
+changes. What was counted is printed as JSON at the end.
 """
 
 import argparse

@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 _HARMLESS = ("propagateSizeHints", "does not support raise()")
 """What Qt says where there is no screen."""
 _WATCH_MS = 50
-_SWITCH_S = 1e-3
+_SWITCH_S = 2e-4
 _LATE_S = 180.0
 """How long a picture that is due waits for the first frame: longer than a dead device takes to be called dead, and
 than a busy machine takes to compile the kernels of all methods, which it does once."""
