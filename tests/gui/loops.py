@@ -13,7 +13,7 @@ def spin(ms: int) -> None:
     loop.exec()
 
 
-def spin_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def spin_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Let Qt work until something is so."""
     deadline = time.monotonic() + timeout_s
     while not condition():
