@@ -33,7 +33,7 @@ from tests.gui.lab import CTRL, SHIFT, Lab, check_complete, lab
 from tests.gui.loops import spin
 
 RADAR = "sim://awr1642?scene=crossing&seed=7"
-RADIO_BAD = "sim://bistatic?scene=lab-walk&link=usb&fault=unplug@4s+1s"
+RADIO_BAD = "sim://bistatic?scene=lab-walk&link=usb&fault=unplug@9s+1s"
 PROFILE_OF_A_RADIO = Path(__file__).parents[2] / "drivers" / "bistatic" / "default_profile.toml"
 FRAMES = 50
 SLOW = pytest.mark.slow
