@@ -20,6 +20,8 @@ LOST_BAD = 0.01
 LATENCY_WARN_MS, LATENCY_BAD_MS = 100.0, 300.0
 PAINT_WARN_MS, PAINT_BAD_MS = 80.0, 300.0
 """From the last packet to the paint: at 10 Hz nobody sees less than the first."""
+JUDGED_PAINTS = 100
+"""Paints from which on there is a 99th percentile; of fewer it is the worst."""
 QUEUE_WARN_S, QUEUE_BAD_S = 1.0, 3.0
 """Seconds of frames that wait for the disk."""
 DISK_WARN_BYTES, DISK_BAD_BYTES = 10 * 10**9, 2 * 10**9
@@ -211,9 +213,10 @@ def _display_rows(health: Health, paint: PaintStats) -> list[Row]:
     skipped = health.viewer_skipped + paint.skipped if live else 0
     p99 = paint.latency_p99_ms
     measured = live and p99 > 0.0
+    judged = measured and paint.painted >= JUDGED_PAINTS
     return [
         Row("Display", "Last packet to paint", f"{paint.latency_p50_ms:.0f} / {p99:.0f} ms" if measured else _NONE,
-            _above(p99, PAINT_WARN_MS, PAINT_BAD_MS) if measured else Status.PLAIN,
+            _above(p99, PAINT_WARN_MS, PAINT_BAD_MS) if judged else Status.PLAIN,
             "From the arrival of a frame's last packet to the end of the paint that shows it, p50 and p99 of the last "
             "600 paints; of a live device."),
         Row("Display", "Paints", f"{paint.rate_hz:.1f} Hz" if live else _NONE, Status.PLAIN,

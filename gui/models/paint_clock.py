@@ -11,6 +11,8 @@ from isactrack.acquisition.snapshot import Snapshot
 
 WINDOW = 600
 """Paints over which percentiles are taken: a minute at 10 Hz."""
+COLD = 10
+"""First paints whose latency does not count: views are laid out and pictures drawn for the first time."""
 RATE_WINDOW_S = 3.0
 """Time over which the rate of paints is taken, seconds."""
 
@@ -22,8 +24,8 @@ class PaintStats:
     Attributes
     ----------
     latency_p50_ms, latency_p99_ms
-        From the arrival of the last packet of a frame to the end of the paint that shows it, over the last 600 paints;
-        0 if none was measured.
+        From the arrival of the last packet of a frame to the end of the paint that shows it, over the last 600 paints
+        but for the first ten; 0 if none was measured.
     rate_hz
         Paints a second that showed something new, over the last three seconds.
     painted, skipped
@@ -75,7 +77,7 @@ class PaintClock:
         now_ns = self._clock_ns()
         self._painted += 1
         self._paints_ns.append(now_ns)
-        if snapshot.host_complete_ns:
+        if snapshot.host_complete_ns and self._painted > COLD:
             self._latencies_ms.append((now_ns - snapshot.host_complete_ns) * 1e-6)
 
     def stats(self) -> PaintStats:

@@ -368,6 +368,7 @@ def test_the_display_is_judged_by_its_latency(healthy: Health) -> None:
     assert shown(replace(slow, latency_p99_ms=80.0))["Last packet to paint"][1] is Status.OK
     assert shown(replace(slow, latency_p99_ms=301.0))["Last packet to paint"][1] is Status.BAD
     assert shown(slow, replace(healthy, viewer_skipped=3))["Skipped"][0] == "7"
+    assert shown(replace(slow, painted=99))["Last packet to paint"] == ("30 / 81 ms", Status.PLAIN)
     replay = replace(healthy, source=Source.REPLAY)
     assert {shown(slow, replay)[name][1] for name in ("Last packet to paint", "Paints", "Skipped")} == {Status.PLAIN}
 
@@ -379,7 +380,7 @@ def test_what_is_amber_or_red_has_its_reason(healthy: Health) -> None:
         "frame_rate_hz": 1.0, "lost_share": 0.5, "incomplete_frames": 1, "missing_frames": 1, "recorder_queue": 90,
         "disk_free_bytes": 5 * 10**9, "latency_p99_ms": 500.0,
     }  # fmt: skip
-    all_wrong = rows(replace(healthy, **wrong), PaintStats(latency_p99_ms=100.0))
+    all_wrong = rows(replace(healthy, **wrong), PaintStats(latency_p99_ms=100.0, painted=100))
     judged = [row for row in all_wrong if row.status is not Status.PLAIN]
     assert all(row.status in (Status.WARN, Status.BAD) for row in judged)  # so that none is left out
     found = worries(all_wrong)

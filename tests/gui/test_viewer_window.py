@@ -138,6 +138,7 @@ def test_the_window_measures_itself_from_the_last_packet_to_the_paint(
         return replace(make_snapshot(index), host_complete_ns=came[-1])
 
     window = running(make_window, make_feed(per_poll=2, make=made), 12)
+    spin_until(lambda: window.paint_clock.stats().latency_p50_ms > 0.0)
     window.timer.stop()
     spin(20)  # what was drawn last is painted
     stats = window.paint_clock.stats()
