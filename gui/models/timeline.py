@@ -235,11 +235,6 @@ class Timeline:
             position += direction
         self.seek(position)
 
-    def seek_time(self, time_s: float) -> None:
-        """Stand still at the kept snapshot whose time (s) is nearest."""
-        if self._ring:
-            self.seek(self._place_at(time_s))
-
     def jump_time(self, time_s: float) -> None:
         """Go to the kept snapshot whose time (s) is nearest, as `jump` does."""
         if self._ring:

@@ -30,8 +30,9 @@ from isactrack.gui.qt.legend import Legend
 from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
+from isactrack.gui.qt.track_looks import track_looks
 from isactrack.gui.qt.view import View
-from isactrack.tracks import Track, TrackStatus
+from isactrack.tracks import Track
 
 FloatArray = NDArray[np.float64]
 
@@ -43,8 +44,8 @@ _HOVER_PX = 14.0
 """How near the pointer must be to a track."""
 _CARD_OFFSET = QPoint(14, 12)
 _RING_LABEL_END = 1.25
-_MOST_LABELS = 2000
 """Where the label of a ring ends, in its widths from the end of the ring."""
+_MOST_LABELS = 2000
 
 
 class PlanView(View):
@@ -94,7 +95,7 @@ class PlanView(View):
         self._picked = SpotsItem()
         self.picked_id: int | None = None
         self._tracks = SpotsItem(self._small_font())
-        self._looks = track_looks(theme)
+        self._looks = [track_looks(self._colour(number), theme.plot) for number in range(TRACK_COLOURS)]
         self._labels: dict[int, Label] = {}
         self._tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=theme.text)
@@ -231,7 +232,7 @@ class PlanView(View):
 
     def _draw_tracks(self, tracks: Sequence[Track]) -> None:
         position = np.array([track.state[::2] for track in tracks]).reshape(-1, 2)
-        looks = [self._looks[track.status][track.track_id % TRACK_COLOURS] for track in tracks]
+        looks = [self._looks[track.track_id % TRACK_COLOURS][track.status] for track in tracks]
         labels = [self._label_of(track.track_id) for track in tracks] if self._show_ids else []
         self._tracks.set_spots(position, looks, labels)
         chosen = [track.track_id == self.picked_id for track in tracks]
@@ -363,16 +364,3 @@ def _cross() -> QPainterPath:
     path.moveTo(0.0, -0.5)
     path.lineTo(0.0, 0.5)
     return path
-
-
-def track_looks(theme: Theme) -> dict[TrackStatus, list[SpotLook]]:
-    """Return how tracks of each status look in each colour, so that they can be told apart without it.
-
-    A confirmed one is a full spot, one that coasts a dashed ring, a tentative one a thin ring.
-    """
-    colours, ground = [track_colour(number, light=theme.light) for number in range(TRACK_COLOURS)], theme.plot
-    return {
-        TrackStatus.CONFIRMED: [SpotLook(11.0, ground, 1.0, filling=one) for one in colours],
-        TrackStatus.COASTED: [SpotLook(12.0, one, 1.6, dashed=True, filling=ground) for one in colours],
-        TrackStatus.TENTATIVE: [SpotLook(9.0, one, 1.2) for one in colours],
-    }

@@ -18,7 +18,8 @@ from isactrack.gui.models.theme import Theme
 from isactrack.gui.qt.spots_item import Label, SpotLook, SpotsItem
 from isactrack.gui.qt.strokes_item import StrokesItem
 from isactrack.gui.qt.style import SMALL_POINT_SIZE, make_plot, with_opacity
-from isactrack.tracks import Track, TrackStatus
+from isactrack.gui.qt.track_looks import track_looks
+from isactrack.tracks import Track
 
 FloatArray = NDArray[np.float64]
 
@@ -149,7 +150,7 @@ class _Marks:
         font = QFont(QApplication.font())
         font.setPointSize(SMALL_POINT_SIZE)
         self.tracks = SpotsItem(font, right=style.right, above=style.above)
-        self._looks = _track_looks(colour, theme.plot, style.symbol)
+        self._looks = track_looks(colour, theme.plot, style.symbol)
         self._colours = colour, theme.raised
         self.tracks.setZValue(50)
         self._antennas = pg.ScatterPlotItem(pxMode=True, pen=pg.mkPen(theme.plot, width=1), brush=pg.mkBrush(colour))
@@ -197,15 +198,6 @@ class _Marks:
         """Take the items out of the scene."""
         for item in self._items:
             self._plot.removeItem(item)
-
-
-def _track_looks(colour: str, ground: str, symbol: str) -> dict[TrackStatus, SpotLook]:
-    """Return how the tracks of a sensor look: confirmed full, coasted dashed, tentative empty."""
-    return {
-        TrackStatus.CONFIRMED: SpotLook(11.0, ground, 1.0, filling=colour, symbol=symbol),
-        TrackStatus.COASTED: SpotLook(12.0, colour, 1.6, dashed=True, filling=ground, symbol=symbol),
-        TrackStatus.TENTATIVE: SpotLook(9.0, colour, 1.2, symbol=symbol),
-    }
 
 
 def _cross(angle_deg: float) -> QPainterPath:

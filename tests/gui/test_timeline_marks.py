@@ -70,7 +70,7 @@ def test_a_moment_of_the_host_is_gone_to_although_the_device_counted_its_time_tw
         assert (timeline.position, timeline.mode) == (place, Mode.FROZEN)
     assert timeline.newest_time_s == pytest.approx(7.0)  # device time went on through the gap, on the host's clock
     assert timeline.zero_host_ns == pytest.approx(START_NS, abs=1000)
-    timeline.seek_time(5.5)
+    timeline.jump_time(5.5)
     assert timeline.position == 26
 
 
